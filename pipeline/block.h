@@ -1,0 +1,69 @@
+/* Decoded samples on their way from a message (or a file) into streams. */
+#ifndef NP_BLOCK_H
+#define NP_BLOCK_H
+
+#include <stdint.h>
+
+#include "pipeline/pipeline.h"
+
+/** Consecutive samples of one channel of one sensor. NaN: missing. */
+struct np_block {
+    const char *sensor;           /* NUL-terminated; borrowed until the next decode */
+    const char *channel;          /* NUL-terminated; likewise (fixed channels: the mapping's own pointer) */
+    int channel_index;            /* fixed channels: index in the mapping; else -1 */
+    int64_t t0_ns;                /* time of the first sample */
+    double rate_hz;               /* > 0: sample i is at t0 + i / rate. 0: irregular, see times */
+    uint32_t n;
+    const float *x;               /* [n] in the input's unit */
+    const int64_t *times;         /* [n] when rate_hz is 0 (may be unordered); else NULL */
+};
+
+/** What one message held. Owned by the decoder's user; arrays are reused from message to message. */
+struct np_blocks {
+    size_t n, capacity;
+    struct np_block *items;
+    float *samples;               /* slab that items[].x point into */
+    size_t samples_used, samples_capacity;
+    int64_t *times;
+    size_t times_used, times_capacity;
+    char *strings;
+    size_t strings_used, strings_capacity;
+};
+
+void np_blocks_free(struct np_blocks *blocks);
+
+/** A message as the broker gave it; all borrowed. */
+struct np_message {
+    const char *topic;
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    const void *key, *value;      /* value NULL: a tombstone */
+    size_t key_length, value_length;
+    const void *native;           /* the source's own message (headers, for dead letters), or NULL */
+};
+
+/** Turns messages of one input into blocks. Implemented in ingest/; one decoder per lane (not shared by threads). */
+struct np_decoder {
+    /**
+     * @param blocks  emptied and filled
+     * @return NP_OK; NP_EDATA: this message is bad (a dead letter), err->text says why, reason says it in one word;
+     *         NP_ERETRY: the registry cannot be asked now, call again with the same message; NP_ENOMEM
+     */
+    enum np_status (*decode)(struct np_decoder *decoder, const struct np_message *message,
+                             struct np_blocks *blocks, const char **reason, struct np_error *err);
+    void (*close)(struct np_decoder *decoder);   /* accepts NULL */
+};
+
+/** Turns messages of a result topic back into rows, for the loader. Implemented in ingest/; not shared by threads. */
+struct np_row_decoder {
+    /**
+     * @param values  [n columns] in the order given when the decoder was opened; a column that the message lacks is
+     *                null; text and arrays are borrowed until the next call
+     * @return as np_decoder.decode
+     */
+    enum np_status (*decode)(struct np_row_decoder *decoder, const struct np_message *message,
+                             struct np_value *values, struct np_error *err);
+    void (*close)(struct np_row_decoder *decoder);   /* accepts NULL */
+};
+
+#endif
