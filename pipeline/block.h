@@ -54,12 +54,13 @@ struct np_decoder {
     void (*close)(struct np_decoder *decoder);   /* accepts NULL */
 };
 
-/** Turns messages of a result topic back into rows, for the loader. Implemented in ingest/; not shared by threads. */
+/** Turns messages of a result topic back into rows of one step, for the loader. Implemented in ingest/; not shared by
+ * threads. Its columns are those of np_record_columns (flags: i64, the bit set of enum np_flag), then the step's own. */
 struct np_row_decoder {
     /**
-     * @param values  [n columns] in the order given when the decoder was opened; a column that the message lacks is
-     *                null; text and arrays are borrowed until the next call
-     * @return as np_decoder.decode
+     * @param values  [n columns] in that order; a column that the message lacks is null; text and arrays are
+     *                borrowed until the next call
+     * @return as np_decoder.decode; NP_EEND: a good message, but of another step (steps may share a topic)
      */
     enum np_status (*decode)(struct np_row_decoder *decoder, const struct np_message *message,
                              struct np_value *values, struct np_error *err);
