@@ -1,0 +1,331 @@
+/* Spectra on the CPU. Two ways to fill eight lanes, chosen by the length alone so that a row's bits depend
+ * on nothing but the row:
+ *
+ * split rows: 16 | n. A row of n samples is n / 2 complex numbers z[j] = x[2 j] + i x[2 j + 1]; lane l transforms
+ *   z[8 m + l], m < M = n / 16, so a row stays in the first-level cache. With F_l the lanes' transforms and H = n / 2
+ *     Z[k + M j] = sum over l of w_8^(l j) (w_H^(l k) F_l[k]),   w_n = exp(-2 pi i / n):
+ *   eight k are transposed at a time and transformed across l. The real row's transform takes Z in pairs:
+ *     X[q] = E + w_n^q O,   X[H - q] = conj(E - w_n^q O),   2 E = Z[q] + conj Z[H - q],   2 i O = Z[q] - conj Z[H - q].
+ *   The partners of block k are in block M - k: since w_H^(l (M - k)) = w_8^l conj w_H^(l k), they come from F_l[M - k]
+ *   with the conjugate factors, one place further in j.
+ *
+ * whole rows: any other n. A lane is a row, eight rows together, the last group filled up with its first row.
+ *   Even n as above, n / 2 complex numbers of the same row; odd n as n complex numbers. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "kernels/cpu_fft.h"
+#include "kernels/spectrum_plan.h"
+#include "kernels/variants.h"
+
+#define SPLIT_MIN 512u       /* [samples]; below, whole rows are faster */
+
+struct spectrum {
+    bool split;
+    struct np_cpu_fft fft;
+    float *window;           /* [n_samples, padded]; halved where E and O are formed, instead of halving those */
+    struct cvec *z;
+    float *power;            /* rows of power_stride, |X[k]|^2 */
+    size_t power_stride;
+    struct cvec *lane_twiddle;    /* split: [blocks][7], w_H^(l k) */
+    struct cvec *pair_twiddle;    /* split: [blocks][8], w_n^(k + M j); whole: NULL */
+    float *root;             /* whole, even n: [n / 2 + 1] w_n^k, re and im */
+    uint32_t *peak_bin;      /* [n_peaks + 1] */
+    double (*peak_power)[3]; /* [n_peaks + 1] */
+};
+
+static void *floats_alloc(size_t n)
+{
+    void *p = NULL;
+
+    if (posix_memalign(&p, 64, n * sizeof(float)) != 0)
+        return NULL;
+    memset(p, 0, n * sizeof(float));
+    return p;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+void NP_CPU(np_spectrum_close)(struct np_spectrum_plan *plan)
+{
+    struct spectrum *sp = plan->state;
+
+    if (!sp)
+        return;
+    np_cpu_fft_close(&sp->fft);
+    free(sp->window);
+    free(sp->z);
+    free(sp->power);
+    free(sp->lane_twiddle);
+    free(sp->pair_twiddle);
+    free(sp->root);
+    free(sp->peak_bin);
+    free(sp->peak_power);
+    free(sp);
+    plan->state = NULL;
+}
+
+static struct cvec *split_twiddles(uint32_t n_blocks, uint32_t n_each, uint32_t period, uint32_t first,
+                                   uint32_t k_factor, uint32_t step)
+{
+    struct cvec *t = floats_alloc((size_t)n_blocks * n_each * 16);
+
+    for (uint32_t i = 0; t && i < n_blocks * n_each; i++)
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            uint64_t k = i / n_each * LANES + lane, which = i % n_each + first;
+            double angle = -2.0 * M_PI * (double)((k_factor ? k + which * step : k * which) % period) / period;
+
+            t[i].re[lane] = (float)cos(angle);
+            t[i].im[lane] = (float)sin(angle);
+        }
+    return t;
+}
+
+enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
+{
+    uint32_t n = plan->n_samples, half = n / 2, n_blocks = (n / 32 + LANES) / LANES;
+    struct spectrum *sp = calloc(1, sizeof *sp);
+    bool ok;
+
+    if (!sp)
+        return NP_KERNELS_ENOMEM;
+    plan->state = sp;
+    sp->split = n % 16 == 0 && n >= SPLIT_MIN;
+    /* an odd number of cache lines, so that eight rows do not share one set */
+    sp->power_stride = round_up(plan->n_bins + LANES, 32) + 16;
+    sp->window = floats_alloc(round_up(n, NP_ROW_ALIGN));
+    sp->power = floats_alloc(sp->power_stride * (sp->split ? 1 : LANES));
+    sp->z = floats_alloc(sp->split ? n : round_up(n, LANES) * LANES * (n % 2 ? 2 : 1));
+    sp->peak_bin = malloc((plan->n_peaks + 1) * sizeof *sp->peak_bin);
+    sp->peak_power = malloc((plan->n_peaks + 1) * sizeof *sp->peak_power);
+    ok = np_cpu_fft_open(&sp->fft, sp->split ? n / 16 : n % 2 ? n : half);
+    if (sp->split) {
+        sp->lane_twiddle = split_twiddles(n_blocks, 7, half, 1, 0, 0);
+        sp->pair_twiddle = split_twiddles(n_blocks, 8, n, 0, 1, n / 16);
+        ok &= sp->lane_twiddle && sp->pair_twiddle;
+    } else if (n % 2 == 0) {
+        sp->root = floats_alloc(n + 2);
+        for (uint32_t k = 0; sp->root && k <= half; k++) {
+            sp->root[2 * k] = (float)cos(-2.0 * M_PI * k / n);
+            sp->root[2 * k + 1] = (float)sin(-2.0 * M_PI * k / n);
+        }
+        ok &= sp->root != NULL;
+    }
+    if (!ok || !sp->window || !sp->power || !sp->z || !sp->peak_bin || !sp->peak_power) {
+        NP_CPU(np_spectrum_close)(plan);
+        return NP_KERNELS_ENOMEM;
+    }
+    for (uint32_t j = 0; j < n; j++)
+        sp->window[j] = (float)(plan->window[j] * (n % 2 ? 1.0 : 0.5));
+    return NP_KERNELS_OK;
+}
+
+/* |X[q]|^2 and |X[H - q]|^2 from Z[q], Z[H - q] and w_n^q; a half is in the window already */
+INLINE void pair_power(struct cvec a, struct cvec b, struct cvec w, vec *power, vec *mirrored)
+{
+    struct cvec e = {a.re + b.re, a.im - b.im}, o = {a.im + b.im, b.re - a.re};
+    struct cvec t = cvec_mul(o, w.re, w.im), p = cvec_add(e, t), m = cvec_sub(e, t);
+
+    *power = p.re * p.re + p.im * p.im;
+    *mirrored = m.re * m.re + m.im * m.im;
+}
+
+/* the eight lanes' F_l[k] of eight k at the given places, transposed: out[l] has the k in its lanes */
+INLINE void block_load(const struct cvec *z, const uint32_t *position, const int step, struct cvec *out)
+{
+    vec re[8], im[8];
+
+    UNROLL for (int i = 0; i < 8; i++) {
+        const struct cvec *at = z + position[i * step];
+
+        re[i] = at->re;
+        im[i] = at->im;
+    }
+    vec_transpose(re);
+    vec_transpose(im);
+    UNROLL for (int i = 0; i < 8; i++)
+        out[np_cpu_lane_order[i]] = (struct cvec){re[i], im[i]};
+}
+
+static void split_row(struct spectrum *sp, const float *x)
+{
+    const uint32_t m = sp->fft.n, half = 8 * m;
+    const struct cvec *lane = sp->lane_twiddle, *pair = sp->pair_twiddle;
+
+    np_cpu_fft_run(&sp->fft, sp->z, x, sp->window);
+    /* past m / 2 the last block computes again what its mirror image has stored: the same numbers or as good */
+    for (uint32_t k = 0; k <= m / 2; k += LANES, lane += 7, pair += 8) {
+        struct cvec a[8], b[8];
+
+        block_load(sp->z, sp->fft.position + k, 1, a);
+        UNROLL for (int l = 1; l < 8; l++)
+            a[l] = cvec_mul(a[l], lane[l - 1].re, lane[l - 1].im);
+        butterfly_8(a);
+        block_load(sp->z, sp->fft.position + m - k, -1, b);
+        UNROLL for (int l = 1; l < 8; l++)
+            b[l] = cvec_mul(b[l], lane[l - 1].re, -lane[l - 1].im);
+        butterfly_8(b);
+        UNROLL for (int j = 0; j < 8; j++) {
+            float *at = sp->power + k + m * (uint32_t)j, *mirror = sp->power + half - k - m * (uint32_t)j - 7;
+            vec power, mirrored;
+
+            pair_power(a[j], b[(8 - j) % 8], pair[j], &power, &mirrored);
+            vec_store(at, power);
+            vec_store(mirror, vec_reverse(mirrored));
+        }
+    }
+}
+
+static void whole_rows(struct spectrum *sp, uint32_t n, const float *const *x)
+{
+    const uint32_t *position = sp->fft.position, half = n / 2;
+    vec *lanes = (vec *)sp->z, v[8];
+
+    for (uint32_t j = 0; j < n; j += LANES) {
+        UNROLL for (int i = 0; i < 8; i++)
+            v[i] = vec_load(x[i] + j) * vec_load(sp->window + j);
+        vec_transpose(v);
+        UNROLL for (unsigned i = 0; i < 8; i++) {
+            if (n % 2)
+                sp->z[j + i] = (struct cvec){v[i], vec_of(0.0f)};
+            else
+                lanes[j + i] = v[i];
+        }
+    }
+    np_cpu_fft_run(&sp->fft, sp->z, NULL, NULL);
+    for (uint32_t k = 0; k <= half; k += LANES) {
+        for (uint32_t i = 0; i < LANES; i++) {
+            uint32_t q = k + i < half ? k + i : half;
+            struct cvec a = sp->z[position[q]];
+            vec mirrored;
+
+            if (n % 2)
+                v[i] = a.re * a.re + a.im * a.im;
+            else
+                pair_power(a, sp->z[position[half - q]],
+                           (struct cvec){vec_of(sp->root[2 * q]), vec_of(sp->root[2 * q + 1])}, &v[i], &mirrored);
+        }
+        vec_transpose(v);
+        for (uint32_t i = 0; i < LANES; i++)
+            vec_store(sp->power + sp->power_stride * i + k, v[i]);
+    }
+}
+
+/* bins first .. end - 1; floats within blocks of 256 bins, doubles over them */
+static double band_sum(const float *power, uint32_t first, uint32_t end)
+{
+    double sum = 0.0;
+    uint32_t k = first;
+
+    while (k + LANES <= end) {
+        uint32_t stop = end - k > 256 ? k + 256 : end;
+        vec part = vec_of(0.0f);
+
+        for (; k + LANES <= stop; k += LANES)
+            part += vec_load(power + k);
+        sum += (((double)part[0] + part[4]) + ((double)part[2] + part[6])) +
+               (((double)part[1] + part[5]) + ((double)part[3] + part[7]));
+    }
+    for (; k < end; k++)
+        sum += power[k];
+    return sum;
+}
+
+/* keeps the strongest n_max maxima, of equal ones the first; returns how many are kept now */
+static uint32_t peak_insert(struct spectrum *sp, const float *power, uint32_t k, uint32_t n_found, uint32_t n_max)
+{
+    uint32_t at = n_found;
+
+    for (; at > 0 && power[sp->peak_bin[at - 1]] < power[k]; at--)
+        sp->peak_bin[at] = sp->peak_bin[at - 1];
+    sp->peak_bin[at] = k;
+    return n_found < n_max ? n_found + 1 : n_found;
+}
+
+static void peaks_find(const struct np_spectrum_plan *plan, const float *power, struct np_peak *out)
+{
+    struct spectrum *sp = plan->state;
+    const uint32_t end = plan->n_bins - 1, n_max = plan->n_peaks;
+    uint32_t n_found = 0, k = 1;
+    float weakest = 0.0f;
+
+    while (k < end) {
+        uint32_t stop = k + 4 * LANES;
+
+        /* 32 bins at a stride: most hold nothing above the weakest peak kept */
+        if (stop <= end) {
+            vec a = vec_max(vec_load(power + k), vec_load(power + k + LANES));
+            vec b = vec_max(vec_load(power + k + 2 * LANES), vec_load(power + k + 3 * LANES));
+
+            if (!vec_any(vec_max(a, b) > weakest)) {
+                k = stop;
+                continue;
+            }
+        } else {
+            stop = end;
+        }
+        for (; k < stop; k++) {
+            if (!(power[k] > weakest && power[k] > power[k - 1] && power[k] >= power[k + 1]))
+                continue;
+            n_found = peak_insert(sp, power, k, n_found, n_max);
+            if (n_found == n_max)
+                weakest = power[sp->peak_bin[n_max - 1]];
+        }
+    }
+    for (uint32_t i = 0; i < n_found; i++)
+        for (int side = 0; side < 3; side++)
+            sp->peak_power[i][side] = power[sp->peak_bin[i] - 1 + (uint32_t)side];
+    np_spectrum_peaks_finish(plan, sp->peak_bin, sp->peak_power, n_found, out);
+}
+
+static void row_finish(const struct np_spectrum_plan *plan, float *power, const struct np_spectrum_out *out, size_t row)
+{
+    float scale = (float)(1.0 / (plan->noise_bins * plan->rate_hz / plan->n_samples));
+
+    /* every sample is in bin 0: one that is not finite shows there */
+    if (!isfinite(power[0]))
+        for (uint32_t k = 0; k < plan->n_bins; k++)
+            power[k] = NAN;
+    if (out->peaks && plan->n_peaks > 0)
+        peaks_find(plan, power, out->peaks + row * plan->n_peaks);
+    power[0] *= 0.5f;
+    if (plan->n_samples % 2 == 0)
+        power[plan->n_bins - 1] *= 0.5f;
+    if (out->amplitude)
+        for (uint32_t k = 0; k < plan->n_bins; k++)
+            out->amplitude[row * plan->n_bins + k] = sqrtf(power[k]);
+    if (out->density)
+        for (uint32_t k = 0; k < plan->n_bins; k++)
+            out->density[row * plan->n_bins + k] = power[k] * scale;
+    for (uint32_t b = 0; out->band_power && b < plan->n_bands; b++) {
+        const struct np_bin_range *range = &plan->bands[b];
+
+        out->band_power[row * plan->n_bands + b] =
+            range->first < range->end ? band_sum(power, range->first, range->end) / plan->noise_bins : NAN;
+    }
+}
+
+enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, const struct np_rows *rows,
+                                               const struct np_spectrum_out *out)
+{
+    struct spectrum *sp = plan->state;
+
+    for (size_t r = 0; sp->split && r < rows->n_rows; r++) {
+        split_row(sp, rows->x + rows->offset[r]);
+        row_finish(plan, sp->power, out, r);
+    }
+    for (size_t r = 0; !sp->split && r < rows->n_rows; r += LANES) {
+        size_t n_here = rows->n_rows - r < LANES ? rows->n_rows - r : LANES;
+        const float *x[LANES];
+
+        for (size_t i = 0; i < LANES; i++)
+            x[i] = rows->x + rows->offset[i < n_here ? r + i : r];
+        whole_rows(sp, plan->n_samples, x);
+        for (size_t i = 0; i < n_here; i++)
+            row_finish(plan, sp->power + sp->power_stride * i, out, r + i);
+    }
+    return NP_KERNELS_OK;
+}
