@@ -35,7 +35,8 @@ packages_missing()
 {
     local have
 
-    have=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p')
+    # dpkg-query's exit status only tells that some are unknown, which is the question
+    have=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
     printf '%s\n' "$@" | grep -vxF -f <(printf '%s\n' "$have") || true
 }
 
@@ -74,22 +75,24 @@ apt_install()
 # np_setup_packages GROUP...: installs what is missing, by apt.
 np_setup_packages()
 {
-    local missing
+    local wanted missing
 
     case $(. /etc/os-release && echo "${ID:-}${VERSION_ID:-}") in
     debian12 | debian13) ;;
     *) np_die "this is not Debian 12 or 13 (see /etc/os-release): install the packages named in" \
               "deploy/packages.txt by hand and run cmake yourself" ;;
     esac
-    mapfile -t missing < <(packages_missing $(packages_of "$@"))
-    if [ ${#missing[@]} = 0 ]; then
+    wanted=$(packages_of "$@")
+    [ -n "$wanted" ] || np_die "deploy/packages.txt names no package of the groups $*"
+    missing=$(packages_missing $wanted)
+    if [ -z "$missing" ]; then
         return 0
     fi
-    as_root true || np_die "missing packages: ${missing[*]}"
+    as_root true || np_die "missing packages: "$missing
     np_step "package lists" apt-update.log np_retry 3 as_root apt-get -o DPkg::Lock::Timeout=300 update
-    np_step "install ${#missing[@]} packages" apt-install.log np_retry 3 apt_install "${missing[@]}"
-    mapfile -t missing < <(packages_missing $(packages_of "$@"))
-    [ ${#missing[@]} = 0 ] || np_die "still missing after installing: ${missing[*]}"
+    np_step "install $(wc -w <<< "$missing") packages" apt-install.log np_retry 3 apt_install $missing
+    missing=$(packages_missing $wanted)
+    [ -z "$missing" ] || np_die "still missing after installing: "$missing
 }
 
 # --- librdkafka -------------------------------------------------------------------------------------
