@@ -25,7 +25,7 @@
 #include "kernels/window.h"
 
 /** A range of frequencies, [Hz], f0_hz <= f < f1_hz; 0 <= f0_hz < f1_hz; f1_hz may be INFINITY. */
-struct np_band {
+struct np_spectrum_band {
     double f0_hz, f1_hz;
 };
 
@@ -35,7 +35,7 @@ struct np_spectrum_spec {
     enum np_window window;
     double kaiser_beta;      /* 0 .. 100; of NP_WINDOW_KAISER only */
     uint32_t n_bands, n_peaks;
-    const struct np_band *bands;    /* [n_bands], borrowed during np_spectrum_plan_create() */
+    const struct np_spectrum_band *bands;    /* [n_bands], borrowed during np_spectrum_plan_create() */
 };
 
 struct np_peak {

@@ -11,8 +11,8 @@
     X(HANN,            "hann")                                                                               \
     X(HAMMING,         "hamming")                                                                            \
     X(BLACKMAN,        "blackman")                                                                           \
-    X(BLACKMAN_HARRIS, "blackman-harris")                                                                    \
-    X(FLAT_TOP,        "flat-top")                                                                           \
+    X(BLACKMAN_HARRIS, "blackman_harris")                                                                    \
+    X(FLAT_TOP,        "flat_top")                                                                           \
     X(KAISER,          "kaiser")
 
 enum np_window {

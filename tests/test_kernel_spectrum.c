@@ -13,7 +13,7 @@
 #define RATE_HZ 25600.0
 #define KAISER_BETA 9.0
 
-static const struct np_band bands[] = {{0.0, INFINITY}, {0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}, {1e6, 2e6}};
+static const struct np_spectrum_band bands[] = {{0.0, INFINITY}, {0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}, {1e6, 2e6}};
 enum { N_BANDS = ARRAY_LEN(bands), N_PEAKS = 5 };
 
 static struct np_spectrum_plan *plan_open(const struct np_kernels *k, uint32_t n, enum np_window window)
@@ -378,7 +378,7 @@ static void what_is_not_wanted_is_not_written_and_changes_nothing(void **state)
 
 static void a_spec_or_a_row_that_does_not_fit_is_refused(void **state)
 {
-    static const struct np_band backwards = {50.0, 50.0}, negative = {-1.0, 5.0}, nan_band = {0.0, NAN};
+    static const struct np_spectrum_band backwards = {50.0, 50.0}, negative = {-1.0, 5.0}, nan_band = {0.0, NAN};
     const struct np_spectrum_spec bad[] = {
         {.n_samples = 0, .rate_hz = 1.0},
         {.n_samples = 1, .rate_hz = 1.0},
