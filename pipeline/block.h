@@ -31,6 +31,17 @@ struct np_blocks {
 };
 
 void np_blocks_free(struct np_blocks *blocks);
+/** Forgets what it holds and keeps the memory. */
+void np_blocks_clear(struct np_blocks *blocks);
+/** Adds an empty block (channel_index -1). @return borrowed, may move with the next one; NULL without memory */
+struct np_block *np_blocks_add(struct np_blocks *blocks);
+/** Takes n more of the slab, uninitialised; what was taken earlier may move. @return NULL without memory */
+float *np_blocks_samples(struct np_blocks *blocks, size_t n);
+int64_t *np_blocks_times(struct np_blocks *blocks, size_t n);
+/** Makes room for n more bytes of strings, NULs included; earlier strings may move. @return false without memory */
+bool np_blocks_strings(struct np_blocks *blocks, size_t n);
+/** Copies a text into the room made. @return borrowed, NUL-terminated, moves only with np_blocks_strings() */
+const char *np_blocks_string(struct np_blocks *blocks, const char *text, size_t length);
 
 /** A message as the broker gave it; all borrowed. */
 struct np_message {

@@ -18,6 +18,12 @@ struct np_record {
 /** The columns that every result has before its own: sensor, channel, start_time, end_time, coverage, flags. NULL-terminated. */
 extern const struct np_column np_record_columns[];
 
+/* Flags are an array of names in JSON and in Avro (an empty one costs a byte) and a bit set (NP_COL_LONG) as a column. */
+/** Name of each flag by its bit, NULL-terminated. */
+extern const char *const np_flag_names[];
+/** @return the flag (enum np_flag), 0 if there is none of that name */
+uint32_t np_flag_find(const char *name, size_t length);
+
 /** A growing byte buffer. */
 struct np_bytes {
     unsigned char *data;
