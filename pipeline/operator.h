@@ -37,7 +37,7 @@ enum np_flag {
 /** Windows of one step ready to be computed. Everything is borrowed for the call. */
 struct np_batch_rows {
     struct np_rows rows;          /* samples; NaN: missing. Exact operators: all rows have the same n */
-    double rate_hz;               /* of all rows; 0: irregular */
+    double rate_hz;               /* of all rows; 0 for operators that are not exact */
     const float *coverage;        /* [n_rows] 0..1 */
 };
 
@@ -56,6 +56,8 @@ struct np_emit {
     void (*record)(struct np_emit *emit, int64_t start_ns, int64_t end_ns, uint32_t flags,
                    const struct np_value *values);
 };
+
+enum { NP_MOST_DECISION_BYTES = 512 };
 
 struct np_operator {
     const char *name, *help;
@@ -79,7 +81,8 @@ struct np_operator {
     void (*plan_close)(void *plan);       /* accepts NULL */
 
     /* --- streaming: one state per stream. Plain memory without pointers: it is copied into snapshots. --- */
-    size_t decision_size;                 /* discrete state set by comparing floats (PROTOCOL 9): first in the state */
+    size_t decision_size;                 /* discrete state set by comparing floats (PROTOCOL 9): first in the state, at most
+                                           * NP_MOST_DECISION_BYTES */
     size_t state_size;                    /* all of it, decision included; 0 for windowed operators */
     void (*init)(const void *conf, void *state);                      /* state is zeroed before */
     void (*push)(const void *conf, void *state, const struct np_point *point, struct np_emit *emit);
