@@ -1,0 +1,136 @@
+/* For tests of operators: options from YAML as in a pipeline file, and what streaming operators emit. */
+#ifndef NP_OPERATOR_HARNESS_H
+#define NP_OPERATOR_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pipeline/operator.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+#define S 1000000000LL                /* [ns] */
+#define MAX_RECORDS 4096
+#define MAX_VALUES 8
+
+struct recorded {
+    int64_t start_ns, end_ns;
+    uint32_t flags;
+    struct np_value values[MAX_VALUES];    /* texts of operators are constants, so the pointers stay good */
+};
+
+struct recorder {
+    struct np_emit emit;
+    const struct np_operator *op;
+    void *conf, *state;
+    size_t n;
+    struct recorded items[MAX_RECORDS];
+};
+
+static const char *const harness_runtime_keys[] = {"operator", "input", "window", "hop", NULL};
+
+/* @return "1:2: text\n..." of all mistakes, to be freed; conf may be NULL */
+static inline char *harness_parse(const struct np_operator *op, const char *yaml,
+                                  const struct np_step_input *input, void **conf_out)
+{
+    struct np_mistakes mistakes = {.file = "t"};
+    struct np_node *node = np_node_read_text(yaml, strlen(yaml), &mistakes);
+    void *conf = calloc(1, op->conf_size);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    assert_non_null(conf);
+    assert_non_null(out);
+    if (node) {
+        np_options_parse(op->options, node, harness_runtime_keys, conf, &mistakes);
+        if (op->check)
+            op->check(conf, input, node, &mistakes);
+    }
+    np_mistakes_print(&mistakes, out);
+    fclose(out);
+    np_mistakes_free(&mistakes);
+    np_node_free(node);
+    if (conf_out) {
+        *conf_out = conf;
+    } else {
+        np_options_free(op->options, conf);
+        free(conf);
+    }
+    return text;
+}
+
+static inline void *harness_conf(const struct np_operator *op, const char *yaml)
+{
+    void *conf;
+    char *mistakes = harness_parse(op, yaml, &(struct np_step_input){.uniform = true, .unit = "V"}, &conf);
+
+    if (*mistakes)
+        fail_msg("%s: %s", yaml, mistakes);
+    free(mistakes);
+    return conf;
+}
+
+static inline void harness_conf_free(const struct np_operator *op, void *conf)
+{
+    np_options_free(op->options, conf);
+    free(conf);
+}
+
+static inline void expect_mistakes(const struct np_operator *op, const char *yaml,
+                                   const struct np_step_input *input, const char *expected)
+{
+    char *mistakes = harness_parse(op, yaml, input, NULL);
+
+    assert_string_equal(mistakes, expected);
+    free(mistakes);
+}
+
+static inline void harness_record(struct np_emit *emit, int64_t start_ns, int64_t end_ns, uint32_t flags,
+                                  const struct np_value *values)
+{
+    struct recorder *recorder = (struct recorder *)emit;
+    struct recorded *item = &recorder->items[recorder->n++];
+
+    assert_true(recorder->n <= MAX_RECORDS);
+    *item = (struct recorded){.start_ns = start_ns, .end_ns = end_ns, .flags = flags};
+    for (size_t i = 0; recorder->op->columns[i].name; i++)
+        item->values[i] = values[i];
+}
+
+/* A fresh stream of a streaming operator. Close with recorder_close(). */
+static inline struct recorder *recorder_open(const struct np_operator *op, const char *yaml)
+{
+    struct recorder *recorder = calloc(1, sizeof *recorder);
+
+    assert_non_null(recorder);
+    recorder->emit.record = harness_record;
+    recorder->op = op;
+    recorder->conf = harness_conf(op, yaml);
+    recorder->state = calloc(1, op->state_size);
+    assert_non_null(recorder->state);
+    if (op->init)
+        op->init(recorder->conf, recorder->state);
+    return recorder;
+}
+
+static inline void recorder_close(struct recorder *recorder)
+{
+    harness_conf_free(recorder->op, recorder->conf);
+    free(recorder->state);
+    free(recorder);
+}
+
+static inline void push_point(struct recorder *recorder, int64_t time_ns, int64_t end_ns, double value, uint32_t flags)
+{
+    struct np_point point = {.time_ns = time_ns, .end_ns = end_ns, .value = value, .coverage = 1, .flags = flags};
+
+    recorder->op->push(recorder->conf, recorder->state, &point, &recorder->emit);
+}
+
+#endif
