@@ -7,7 +7,7 @@
 
 #include "pipeline/file.h"
 
-enum { FILE_LIMIT = 4 << 20, DEPTH_LIMIT = 32 };
+enum { DEPTH_LIMIT = 32 };
 
 struct reader {
     yaml_parser_t parser;
@@ -353,7 +353,7 @@ struct np_node *np_node_read_file(const char *path, struct np_mistakes *mistakes
     struct np_error err;
     struct np_node *root;
     size_t length;
-    char *text = np_file_read(path, FILE_LIMIT, &length, &err);
+    char *text = np_file_read(path, NP_NODE_FILE_LIMIT, &length, &err);
 
     if (!text) {
         np_mistake_add(mistakes, NULL, "%s", err.text);

@@ -8,6 +8,8 @@
 
 #include "pipeline/status.h"
 
+#define NP_NODE_FILE_LIMIT ((size_t)256 << 10)   /* [bytes] */
+
 enum np_node_kind { NP_NODE_SCALAR, NP_NODE_MAP, NP_NODE_LIST };
 
 struct np_node {

@@ -296,17 +296,9 @@ static void find_unknown(const struct np_option *rows, const struct np_node *map
     free(known);
 }
 
-void np_options_parse(const struct np_option *rows, const struct np_node *map, const char *const *skip, void *out,
-                      struct np_mistakes *mistakes)
+void np_options_read(const struct np_option *rows, const struct np_node *map, const char *const *skip, void *out,
+                     struct np_mistakes *mistakes)
 {
-    if (map && map->kind != NP_NODE_MAP) {
-        np_mistake_add(mistakes, map, "here must stand a map, such as { %s: .. }", rows[0].name ? rows[0].name : "");
-        for (; rows->name; rows++)
-            set_default(rows, out, mistakes);
-        return;
-    }
-    if (map)
-        find_unknown(rows, map, skip, mistakes);
     for (; rows->name; rows++) {
         const struct np_node *node = np_node_get(map, rows->name);
 
@@ -315,13 +307,24 @@ void np_options_parse(const struct np_option *rows, const struct np_node *map, c
         set_default(rows, out, mistakes);
         if (node) {
             read_value(rows, node, out, mistakes);
-        } else if (!rows->default_text) {
+        } else if (!rows->default_text && (!map || map->kind == NP_NODE_MAP)) {
             char allowed[600];
 
             np_option_allowed(rows, allowed, sizeof allowed);
             np_mistake_add(mistakes, map, "%s is missing: %s", rows->name, allowed);
         }
     }
+}
+
+void np_options_parse(const struct np_option *rows, const struct np_node *map, const char *const *skip, void *out,
+                      struct np_mistakes *mistakes)
+{
+    if (map && map->kind != NP_NODE_MAP)
+        np_mistake_add(mistakes, map, "here must stand a map of options, such as { %s: .. }",
+                       skip && skip[0] ? skip[0] : rows[0].name);
+    else if (map)
+        find_unknown(rows, map, skip, mistakes);
+    np_options_read(rows, map, skip, out, mistakes);
 }
 
 void np_options_free(const struct np_option *rows, void *out)

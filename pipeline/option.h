@@ -53,6 +53,9 @@ struct np_bands {
  */
 void np_options_parse(const struct np_option *rows, const struct np_node *map, const char *const *skip,
                       void *out, struct np_mistakes *mistakes);
+/** The same, without a word about keys that are in neither rows nor skip: for a map that several lists of rows read. */
+void np_options_read(const struct np_option *rows, const struct np_node *map, const char *const *skip,
+                     void *out, struct np_mistakes *mistakes);
 /** Adds a mistake for each key of map that is not in known (NULL-terminated), with the nearest valid one. */
 void np_unknown_keys(const struct np_node *map, const char *const *known, struct np_mistakes *mistakes);
 /** Frees what parsing allocated inside out (texts, bands). */

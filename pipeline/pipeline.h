@@ -8,8 +8,11 @@ enum np_format { NP_FORMAT_AVRO, NP_FORMAT_JSON };
 enum np_encoding { NP_ENC_ARRAY, NP_ENC_INT16, NP_ENC_INT32, NP_ENC_FLOAT32 };   /* ARRAY: numbers; else bytes, little-endian */
 
 struct np_property {
-    char *name, *value;           /* a librdkafka property; values of *password*, *secret*, *.key are never printed */
+    char *name, *value;           /* a librdkafka property; see np_property_is_secret() */
 };
+
+/** @return true if the property's value must never be printed: passwords, secrets, private keys */
+bool np_property_is_secret(const char *name);
 
 /** Where the parts of a reading stand in a message. Paths are dotted ("head.meter"); "readings[].value" goes into an array of records. */
 struct np_mapping {
@@ -68,7 +71,7 @@ struct np_pipeline {
     char *name;                   /* group, transactional ids, state topic */
     char *text;                   /* the file as read, for revisions */
     char *brokers;
-    size_t n_properties;
+    size_t n_properties;          /* none of those that the program sets itself (group.id, isolation.level, ..) */
     struct np_property *properties;
     char *registry_url, *registry_user, *registry_password;   /* url NULL: no registry */
     size_t n_inputs, n_steps, n_stores;
@@ -101,6 +104,9 @@ struct np_pipeline {
  * @return given, free with np_pipeline_free(); NULL if there was any mistake
  */
 struct np_pipeline *np_pipeline_load(const char *path, struct np_mistakes *mistakes);
+/** The same from memory. @param path  where files named in it (dsn_file, schema_file) are looked for: beside it */
+struct np_pipeline *np_pipeline_load_text(const char *text, size_t length, const char *path,
+                                          struct np_mistakes *mistakes);
 void np_pipeline_free(struct np_pipeline *pipeline);
 /** The JSON Schema of the file, made from the option rows. */
 void np_pipeline_schema(FILE *out);
