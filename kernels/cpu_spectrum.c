@@ -150,7 +150,9 @@ INLINE void block_load(const struct cvec *z, const uint32_t *position, const int
         out[np_cpu_lane_order[i]] = (struct cvec){re[i], im[i]};
 }
 
-static void split_row(struct spectrum *sp, const float *x)
+/* next: the row after this one, called to the cache meanwhile: the first pass reads x in too many places at
+ * once for the hardware to foresee */
+static void split_row(struct spectrum *sp, const float *x, const float *next)
 {
     const uint32_t m = sp->fft.n, half = 8 * m;
     const struct cvec *lane = sp->lane_twiddle, *pair = sp->pair_twiddle;
@@ -160,6 +162,8 @@ static void split_row(struct spectrum *sp, const float *x)
     for (uint32_t k = 0; k <= m / 2; k += LANES, lane += 7, pair += 8) {
         struct cvec a[8], b[8];
 
+        for (uint32_t i = 0; i < 32 * LANES; i += 16)
+            __builtin_prefetch(next + 32 * k + i, 0, 2);
         block_load(sp->z, sp->fft.position + k, 1, a);
         UNROLL for (int l = 1; l < 8; l++)
             a[l] = cvec_mul(a[l], lane[l - 1].re, lane[l - 1].im);
@@ -314,7 +318,7 @@ enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, co
     struct spectrum *sp = plan->state;
 
     for (size_t r = 0; sp->split && r < rows->n_rows; r++) {
-        split_row(sp, rows->x + rows->offset[r]);
+        split_row(sp, rows->x + rows->offset[r], rows->x + rows->offset[r + 1 < rows->n_rows ? r + 1 : r]);
         row_finish(plan, sp->power, out, r);
     }
     for (size_t r = 0; !sp->split && r < rows->n_rows; r += LANES) {

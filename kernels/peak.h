@@ -5,15 +5,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NP_PEAK_STEPS 64     /* table steps per bin */
-#define NP_PEAK_POINTS 49    /* 0 .. 0.75 bins */
+#define NP_PEAK_PARTS 64
 
-/** How a window shows a tone d bins above its nearest bin, tabulated for d = i / NP_PEAK_STEPS. */
+/** A cubic in the place within one part of the table, 0 .. 1. */
+struct np_peak_cubic {
+    double c[4];
+};
+
+/** How a window shows a tone beside a bin: offset and gain over a measure that grows with the offset. */
 struct np_peak_table {
-    bool by_both;                    /* measure compares the two neighbours; else the larger one with the peak */
-    int n_points;                    /* measure increases strictly up to here */
-    double measure[NP_PEAK_POINTS];
-    double gain[NP_PEAK_POINTS];     /* amplitude seen at the peak's bin / amplitude of the tone */
+    bool by_both;            /* the measure compares the two neighbours; else the larger one with the peak */
+    double first, last;      /* measure at no offset, and at the table's end; equal: no table, window too short */
+    double to_part;          /* parts per measure */
+    struct np_peak_cubic offset[NP_PEAK_PARTS];    /* [bins] */
+    struct np_peak_cubic gain[NP_PEAK_PARTS];      /* amplitude of the tone / amplitude of the peak's bin */
 };
 
 /** @param w [n], the window, scaled in any way; borrowed */
@@ -22,7 +27,7 @@ void np_peak_table_fill(struct np_peak_table *table, const double *w, uint32_t n
 /**
  * Finds the tone.
  *
- * @param left, peak, right  powers of three successive bins, the middle one the largest and > 0
+ * @param left, peak, right  amplitudes of three successive bins, the middle one the largest and > 0
  * @param offset             given: where the tone is relative to the middle bin, [bins]
  * @return the tone's amplitude / the amplitude of the middle bin
  */

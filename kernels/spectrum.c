@@ -99,12 +99,12 @@ void np_spectrum_peaks_finish(const struct np_spectrum_plan *plan, const uint32_
     double bin_hz = plan->rate_hz / plan->n_samples;
 
     for (uint32_t i = 0; i < n_found; i++) {
+        double middle = sqrt(power[i][1]), offset, gain;
         struct np_peak peak;
-        double offset;
         uint32_t at = i;
 
-        peak.amplitude = np_peak_interpolate(&plan->peak_table, power[i][0], power[i][1], power[i][2], &offset);
-        peak.amplitude *= sqrt(power[i][1]);
+        gain = np_peak_interpolate(&plan->peak_table, sqrt(power[i][0]), middle, sqrt(power[i][2]), &offset);
+        peak.amplitude = middle * gain;
         peak.frequency_hz = (bin[i] + offset) * bin_hz;
         for (; at > 0 && out[at - 1].amplitude < peak.amplitude; at--)
             out[at] = out[at - 1];
