@@ -23,10 +23,10 @@ INLINE struct cvec cvec_mul(struct cvec a, vec re, vec im)
     return (struct cvec){a.re * re - a.im * im, a.re * im + a.im * re};
 }
 
-/* a times -i */
-INLINE struct cvec cvec_turn(struct cvec a)
+/* a times the conjugate of re + i im */
+INLINE struct cvec cvec_mul_conj(struct cvec a, vec re, vec im)
 {
-    return (struct cvec){a.im, -a.re};
+    return (struct cvec){a.re * re + a.im * im, a.im * re - a.re * im};
 }
 
 INLINE void butterfly_2(struct cvec *x)
@@ -94,16 +94,19 @@ INLINE void butterfly_odd(struct cvec *x, const int n)
     struct cvec sum[7], dif[7], first = x[0], total = x[0];
     const int half = n / 2;
 
-    UNROLL for (int j = 1; j <= half; j++) {
+#pragma GCC unroll 16
+    for (int j = 1; j <= half; j++) {
         sum[j] = cvec_add(x[j], x[n - j]);
         dif[j] = cvec_sub(x[j], x[n - j]);
         total = cvec_add(total, sum[j]);
     }
     x[0] = total;
-    UNROLL for (int k = 1; k <= half; k++) {
+#pragma GCC unroll 16
+    for (int k = 1; k <= half; k++) {
         struct cvec c = first, s = {vec_of(0.0f), vec_of(0.0f)};
 
-        UNROLL for (int j = 1; j <= half; j++) {
+#pragma GCC unroll 16
+        for (int j = 1; j <= half; j++) {
             const int turn = j * k % n, fold = turn <= half ? turn : n - turn;
             const float re = odd_cos[n][fold], im = turn <= half ? odd_sin[n][fold] : -odd_sin[n][fold];
 

@@ -70,7 +70,7 @@ bool np_cpu_fft_open(struct np_cpu_fft *fft, uint32_t n)
         block /= fft->radix[i];
     }
     for (uint32_t k = 0; k < n; k++)
-        fft->position[k] = position_of(fft, k);
+        fft->position[k] = 16 * position_of(fft, k);
     fft->position[n] = fft->position[0];
     return true;
 }
@@ -82,39 +82,64 @@ void np_cpu_fft_close(struct np_cpu_fft *fft)
     *fft = (struct np_cpu_fft){0};
 }
 
-INLINE struct cvec row_load(const float *x, const float *window, size_t m)
+/* element 0 of a row at x */
+INLINE struct cvec row_load(const float *x, const float *window)
 {
-    vec a = vec_load(x + 16 * m) * vec_load(window + 16 * m);
-    vec b = vec_load(x + 16 * m + 8) * vec_load(window + 16 * m + 8);
+    vec a = vec_load(x) * vec_load(window), b = vec_load(x + 8) * vec_load(window + 8);
 
     return (struct cvec){__builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14),
                          __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15)};
 }
 
-/* the butterflies number p of all blocks; t: their factors, NULL where these are all 1 */
-INLINE void pass_part(const int radix, struct cvec *z, uint32_t n, uint32_t block, uint32_t p, const float *t,
-                      const float *x, const float *window)
+/* One butterfly over the elements 0, m, 2 m, ... of z. t: its factors, NULL where these are all 1. x: NULL,
+ * or where element 0 comes from instead; an element takes 16 floats in z, x and window alike. */
+INLINE void pass_one(const int radix, float *z, size_t m, const float *t, const float *x, const float *window)
 {
-    const size_t m = block / (uint32_t)radix;
+    const size_t step = 16 * m;
+    struct cvec v[13];
 
-    for (size_t at = p; at < n; at += block) {
-        struct cvec v[13];
+#pragma GCC unroll 16
+    for (int j = 0; j < radix; j++) {
+        const size_t at = step * (size_t)j;
 
-        UNROLL for (int j = 0; j < radix; j++)
-            v[j] = x ? row_load(x, window, at + m * (size_t)j) : z[at + m * (size_t)j];
-        butterfly(v, radix);
-        z[at] = v[0];
-        UNROLL for (int k = 1; k < radix; k++)
-            z[at + m * (size_t)k] = t ? cvec_mul(v[k], vec_of(t[2 * k - 2]), vec_of(t[2 * k - 1])) : v[k];
+        v[j] = x ? row_load(x + at, window + at) : (struct cvec){vec_load(z + at), vec_load(z + at + 8)};
+    }
+    butterfly(v, radix);
+#pragma GCC unroll 16
+    for (int k = 0; k < radix; k++) {
+        float *to = z + step * (size_t)k;
+
+        if (t && k > 0)
+            v[k] = cvec_mul(v[k], vec_of(t[2 * k - 2]), vec_of(t[2 * k - 1]));
+        vec_store(to, v[k].re);
+        vec_store(to + 8, v[k].im);
     }
 }
 
-INLINE void pass(const int radix, struct cvec *z, uint32_t n, uint32_t block, const float *t, const float *x,
-                 const float *window)
+/* the first pass, from a row: one block */
+INLINE void pass_row(const int radix, struct cvec *z, uint32_t n, const float *t, const float *x,
+                     const float *window)
 {
-    pass_part(radix, z, n, block, 0, NULL, x, window);
-    for (uint32_t p = 1; p < block / (uint32_t)radix; p++) {
-        pass_part(radix, z, n, block, p, t, x, window);
+    const size_t m = n / (uint32_t)radix;
+    float *to = (float *)z;
+
+    pass_one(radix, to, m, NULL, x, window);
+    for (size_t p = 16; p < 16 * m; p += 16) {
+        pass_one(radix, to + p, m, t, x + p, window + p);
+        t += 2 * (radix - 1);
+    }
+}
+
+INLINE void pass(const int radix, struct cvec *z, uint32_t n, uint32_t block, const float *t)
+{
+    const size_t m = block / (uint32_t)radix, step = 16 * (size_t)block;
+    float *const end = (float *)(z + n), *at;
+
+    for (at = (float *)z; at < end; at += step)
+        pass_one(radix, at, m, NULL, NULL, NULL);
+    for (size_t p = 1; p < m; p++) {
+        for (at = (float *)(z + p); at < end; at += step)
+            pass_one(radix, at, m, t, NULL, NULL);
         t += 2 * (radix - 1);
     }
 }
@@ -130,9 +155,9 @@ void np_cpu_fft_run(const struct np_cpu_fft *fft, struct cvec *z, const float *x
 #define CASE(radix)                                                                                          \
     case radix:                                                                                              \
         if (x && i == 0)                                                                                     \
-            pass(radix, z, fft->n, block, t, x, window);                                                     \
+            pass_row(radix, z, fft->n, t, x, window);                                                        \
         else                                                                                                 \
-            pass(radix, z, fft->n, block, t, NULL, NULL);                                                    \
+            pass(radix, z, fft->n, block, t);                                                                \
         break;
             CASE(2)
             CASE(3)

@@ -1,20 +1,20 @@
 /* Eight complex transforms at once, a lane each, in place, for kernels/cpu*.c only. Decimation in frequency
- * without reordering: X[k] is left at z[position[k]], and who reads it next looks there. */
+ * without reordering: X[k] is left at (float *)z + position[k], and who reads it next looks there. */
 #ifndef NP_CPU_FFT_H
 #define NP_CPU_FFT_H
 
 #include "kernels/cpu_butterfly.h"
 
-#define np_cpu_fft_open NP_CPU(np_cpu_fft_open)
-#define np_cpu_fft_run NP_CPU(np_cpu_fft_run)
+#define np_cpu_fft_open  NP_CPU(np_cpu_fft_open)
+#define np_cpu_fft_run   NP_CPU(np_cpu_fft_run)
 #define np_cpu_fft_close NP_CPU(np_cpu_fft_close)
 
 struct np_cpu_fft {
     uint32_t n, n_passes;
     uint8_t radix[24];
-    size_t twiddle_at[24];       /* where the factors of each pass begin, [floats] */
+    size_t twiddle_at[24]; /* where the factors of each pass begin, [floats] */
     float *twiddle;
-    uint32_t *position;          /* [n + 1]; position[n] = position[0] */
+    uint32_t *position; /* [n + 1], [floats], 16 an element; position[n] = position[0] */
 };
 
 /** @param n 1 or a good length. @return false: out of memory; close all the same */

@@ -1,16 +1,18 @@
-/* Spectra on the CPU. Two ways to fill eight lanes, chosen by the length alone so that a row's bits depend
- * on nothing but the row:
+/* Spectra on the CPU. Two ways to fill eight lanes, chosen by the length alone, so that a row's bits depend
+ * on nothing but the row. w_n = exp(-2 pi i / n), H = n / 2.
  *
- * split rows: 16 | n. A row of n samples is n / 2 complex numbers z[j] = x[2 j] + i x[2 j + 1]; lane l transforms
- *   z[8 m + l], m < M = n / 16, so a row stays in the first-level cache. With F_l the lanes' transforms and H = n / 2
- *     Z[k + M j] = sum over l of w_8^(l j) (w_H^(l k) F_l[k]),   w_n = exp(-2 pi i / n):
- *   eight k are transposed at a time and transformed across l. The real row's transform takes Z in pairs:
- *     X[q] = E + w_n^q O,   X[H - q] = conj(E - w_n^q O),   2 E = Z[q] + conj Z[H - q],   2 i O = Z[q] - conj Z[H - q].
- *   The partners of block k are in block M - k: since w_H^(l (M - k)) = w_8^l conj w_H^(l k), they come from F_l[M - k]
- *   with the conjugate factors, one place further in j.
+ * Split rows (16 | n): the row is H complex numbers z[j] = x[2 j] + i x[2 j + 1]. Lane l transforms the
+ * M = n / 16 numbers z[8 m + l] into F_l, so a row stays in the first-level cache. Then, for eight k at a
+ * time, transposed so that a lane is a k and the transform runs over l,
+ *     Z[k + M j] = sum over l of w_8^(l j) (w_H^(l k) F_l[k])
+ * and the transform of the real row from pairs of these:
+ *     X[q] = E + w_n^q O,  X[H - q] = conj(E - w_n^q O),
+ *     2 E = Z[q] + conj Z[H - q],  2 i O = Z[q] - conj Z[H - q].
+ * The partners of block k are in block M - k: since w_H^(l (M - k)) = w_8^l conj w_H^(l k), they come from
+ * F_l[M - k] with the conjugate factors, one place further in j.
  *
- * whole rows: any other n. A lane is a row, eight rows together, the last group filled up with its first row.
- *   Even n as above, n / 2 complex numbers of the same row; odd n as n complex numbers. */
+ * Whole rows (any other n): a lane is a row, eight rows together, the last group filled up with its first
+ * row. Even n as above, H complex numbers of the same row; odd n as n complex numbers. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,20 +20,20 @@
 #include "kernels/spectrum_plan.h"
 #include "kernels/variants.h"
 
-#define SPLIT_MIN 512u       /* [samples]; below, whole rows are faster */
+#define SPLIT_MIN 512u /* [samples]; below, whole rows are faster */
 
 struct spectrum {
     bool split;
     struct np_cpu_fft fft;
-    float *window;           /* [n_samples, padded]; halved where E and O are formed, instead of halving those */
+    float *window; /* [n_samples, padded]; for even n halved, instead of E and O */
     struct cvec *z;
-    float *power;            /* rows of power_stride, |X[k]|^2 */
+    float *power; /* rows of power_stride, |X[k]|^2 */
     size_t power_stride;
-    struct cvec *lane_twiddle;    /* split: [blocks][7], w_H^(l k) */
-    struct cvec *pair_twiddle;    /* split: [blocks][8], w_n^(k + M j); whole: NULL */
-    float *root;             /* whole, even n: [n / 2 + 1] w_n^k, re and im */
-    uint32_t *peak_bin;      /* [n_peaks + 1] */
-    double (*peak_power)[3]; /* [n_peaks + 1] */
+    struct cvec *lane_twiddle; /* split: [blocks][7], w_H^(l k) */
+    struct cvec *pair_twiddle; /* split: [blocks][8], w_n^(k + M j) */
+    float *root;               /* whole, even n: [n / 2 + 1] w_n^k, re and im */
+    uint32_t *peak_bin;        /* [n_peaks + 1] */
+    double (*peak_power)[3];   /* [n_peaks + 1] */
 };
 
 static void *floats_alloc(size_t n)
@@ -68,15 +70,18 @@ void NP_CPU(np_spectrum_close)(struct np_spectrum_plan *plan)
     plan->state = NULL;
 }
 
+/* per block of eight k and each of first .. first + n_each - 1: w_period^(k + step * which), or without
+ * a step w_period^(k * which) */
 static struct cvec *split_twiddles(uint32_t n_blocks, uint32_t n_each, uint32_t period, uint32_t first,
-                                   uint32_t k_factor, uint32_t step)
+                                   uint32_t step)
 {
     struct cvec *t = floats_alloc((size_t)n_blocks * n_each * 16);
 
     for (uint32_t i = 0; t && i < n_blocks * n_each; i++)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             uint64_t k = i / n_each * LANES + lane, which = i % n_each + first;
-            double angle = -2.0 * M_PI * (double)((k_factor ? k + which * step : k * which) % period) / period;
+            uint64_t power = step ? k + which * step : k * which;
+            double angle = -2.0 * M_PI * (double)(power % period) / period;
 
             t[i].re[lane] = (float)cos(angle);
             t[i].im[lane] = (float)sin(angle);
@@ -95,7 +100,7 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
     plan->state = sp;
     sp->split = n % 16 == 0 && n >= SPLIT_MIN;
     /* an odd number of cache lines, so that eight rows do not share one set */
-    sp->power_stride = round_up(plan->n_bins + LANES, 32) + 16;
+    sp->power_stride = round_up(plan->n_bins + 2 * LANES, 32) + 16;
     sp->window = floats_alloc(round_up(n, NP_ROW_ALIGN));
     sp->power = floats_alloc(sp->power_stride * (sp->split ? 1 : LANES));
     sp->z = floats_alloc(sp->split ? n : round_up(n, LANES) * LANES * (n % 2 ? 2 : 1));
@@ -103,8 +108,8 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
     sp->peak_power = malloc((plan->n_peaks + 1) * sizeof *sp->peak_power);
     ok = np_cpu_fft_open(&sp->fft, sp->split ? n / 16 : n % 2 ? n : half);
     if (sp->split) {
-        sp->lane_twiddle = split_twiddles(n_blocks, 7, half, 1, 0, 0);
-        sp->pair_twiddle = split_twiddles(n_blocks, 8, n, 0, 1, n / 16);
+        sp->lane_twiddle = split_twiddles(n_blocks, 7, half, 1, 0);
+        sp->pair_twiddle = split_twiddles(n_blocks, 8, n, 0, n / 16);
         ok &= sp->lane_twiddle && sp->pair_twiddle;
     } else if (n % 2 == 0) {
         sp->root = floats_alloc(n + 2);
@@ -134,19 +139,21 @@ INLINE void pair_power(struct cvec a, struct cvec b, struct cvec w, vec *power, 
 }
 
 /* the eight lanes' F_l[k] of eight k at the given places, transposed: out[l] has the k in its lanes */
-INLINE void block_load(const struct cvec *z, const uint32_t *position, const int step, struct cvec *out)
+INLINE void block_load(const float *z, const uint32_t *position, const int step, struct cvec *out)
 {
     vec re[8], im[8];
 
-    UNROLL for (int i = 0; i < 8; i++) {
-        const struct cvec *at = z + position[i * step];
+#pragma GCC unroll 16
+    for (int i = 0; i < 8; i++) {
+        const float *at = z + position[i * step];
 
-        re[i] = at->re;
-        im[i] = at->im;
+        re[i] = vec_load(at);
+        im[i] = vec_load(at + LANES);
     }
     vec_transpose(re);
     vec_transpose(im);
-    UNROLL for (int i = 0; i < 8; i++)
+#pragma GCC unroll 16
+    for (int i = 0; i < 8; i++)
         out[np_cpu_lane_order[i]] = (struct cvec){re[i], im[i]};
 }
 
@@ -156,23 +163,27 @@ static void split_row(struct spectrum *sp, const float *x, const float *next)
 {
     const uint32_t m = sp->fft.n, half = 8 * m;
     const struct cvec *lane = sp->lane_twiddle, *pair = sp->pair_twiddle;
+    const float *z = (const float *)sp->z;
 
     np_cpu_fft_run(&sp->fft, sp->z, x, sp->window);
-    /* past m / 2 the last block computes again what its mirror image has stored: the same numbers or as good */
+    /* past m / 2 the last block computes again, as well, what its mirror images have stored */
     for (uint32_t k = 0; k <= m / 2; k += LANES, lane += 7, pair += 8) {
         struct cvec a[8], b[8];
 
         for (uint32_t i = 0; i < 32 * LANES; i += 16)
             __builtin_prefetch(next + 32 * k + i, 0, 2);
-        block_load(sp->z, sp->fft.position + k, 1, a);
-        UNROLL for (int l = 1; l < 8; l++)
+        block_load(z, sp->fft.position + k, 1, a);
+#pragma GCC unroll 16
+        for (int l = 1; l < 8; l++)
             a[l] = cvec_mul(a[l], lane[l - 1].re, lane[l - 1].im);
         butterfly_8(a);
-        block_load(sp->z, sp->fft.position + m - k, -1, b);
-        UNROLL for (int l = 1; l < 8; l++)
-            b[l] = cvec_mul(b[l], lane[l - 1].re, -lane[l - 1].im);
+        block_load(z, sp->fft.position + m - k, -1, b);
+#pragma GCC unroll 16
+        for (int l = 1; l < 8; l++)
+            b[l] = cvec_mul_conj(b[l], lane[l - 1].re, lane[l - 1].im);
         butterfly_8(b);
-        UNROLL for (int j = 0; j < 8; j++) {
+#pragma GCC unroll 16
+        for (int j = 0; j < 8; j++) {
             float *at = sp->power + k + m * (uint32_t)j, *mirror = sp->power + half - k - m * (uint32_t)j - 7;
             vec power, mirrored;
 
@@ -189,10 +200,12 @@ static void whole_rows(struct spectrum *sp, uint32_t n, const float *const *x)
     vec *lanes = (vec *)sp->z, v[8];
 
     for (uint32_t j = 0; j < n; j += LANES) {
-        UNROLL for (int i = 0; i < 8; i++)
+#pragma GCC unroll 16
+        for (int i = 0; i < 8; i++)
             v[i] = vec_load(x[i] + j) * vec_load(sp->window + j);
         vec_transpose(v);
-        UNROLL for (unsigned i = 0; i < 8; i++) {
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < 8; i++) {
             if (n % 2)
                 sp->z[j + i] = (struct cvec){v[i], vec_of(0.0f)};
             else
@@ -203,14 +216,15 @@ static void whole_rows(struct spectrum *sp, uint32_t n, const float *const *x)
     for (uint32_t k = 0; k <= half; k += LANES) {
         for (uint32_t i = 0; i < LANES; i++) {
             uint32_t q = k + i < half ? k + i : half;
-            struct cvec a = sp->z[position[q]];
+            struct cvec a = sp->z[position[q] / 16];
             vec mirrored;
 
             if (n % 2)
                 v[i] = a.re * a.re + a.im * a.im;
             else
-                pair_power(a, sp->z[position[half - q]],
-                           (struct cvec){vec_of(sp->root[2 * q]), vec_of(sp->root[2 * q + 1])}, &v[i], &mirrored);
+                pair_power(a, sp->z[position[half - q] / 16],
+                           (struct cvec){vec_of(sp->root[2 * q]), vec_of(sp->root[2 * q + 1])}, &v[i],
+                           &mirrored);
         }
         vec_transpose(v);
         for (uint32_t i = 0; i < LANES; i++)
@@ -239,7 +253,8 @@ static double band_sum(const float *power, uint32_t first, uint32_t end)
 }
 
 /* keeps the strongest n_max maxima, of equal ones the first; returns how many are kept now */
-static uint32_t peak_insert(struct spectrum *sp, const float *power, uint32_t k, uint32_t n_found, uint32_t n_max)
+static uint32_t peak_insert(struct spectrum *sp, const float *power, uint32_t k, uint32_t n_found,
+                            uint32_t n_max)
 {
     uint32_t at = n_found;
 
@@ -249,43 +264,52 @@ static uint32_t peak_insert(struct spectrum *sp, const float *power, uint32_t k,
     return n_found < n_max ? n_found + 1 : n_found;
 }
 
+/* the maxima among bins first .. end - 1; power reaches a vector past end */
+static uint32_t peaks_scan(struct spectrum *sp, const float *power, uint32_t first, uint32_t end,
+                           uint32_t n_found, uint32_t n_max)
+{
+    float weakest = n_found == n_max ? power[sp->peak_bin[n_max - 1]] : 0.0f;
+
+    for (uint32_t k = first; k < end; k += LANES) {
+        vec here = vec_load(power + k);
+        ivec is_peak =
+            (here > weakest) & (here > vec_load(power + k - 1)) & (here >= vec_load(power + k + 1));
+
+        if (!vec_any(is_peak))
+            continue;
+        for (uint32_t i = k; i < k + LANES && i < end; i++)
+            if (power[i] > weakest && power[i] > power[i - 1] && power[i] >= power[i + 1]) {
+                n_found = peak_insert(sp, power, i, n_found, n_max);
+                weakest = n_found == n_max ? power[sp->peak_bin[n_max - 1]] : 0.0f;
+            }
+    }
+    return n_found;
+}
+
 static void peaks_find(const struct np_spectrum_plan *plan, const float *power, struct np_peak *out)
 {
     struct spectrum *sp = plan->state;
     const uint32_t end = plan->n_bins - 1, n_max = plan->n_peaks;
     uint32_t n_found = 0, k = 1;
-    float weakest = 0.0f;
 
-    while (k < end) {
-        uint32_t stop = k + 4 * LANES;
+    for (; k + 4 * LANES <= end; k += 4 * LANES) {
+        vec a = vec_max(vec_load(power + k), vec_load(power + k + LANES));
+        vec b = vec_max(vec_load(power + k + 2 * LANES), vec_load(power + k + 3 * LANES));
 
-        /* 32 bins at a stride: most hold nothing above the weakest peak kept */
-        if (stop <= end) {
-            vec a = vec_max(vec_load(power + k), vec_load(power + k + LANES));
-            vec b = vec_max(vec_load(power + k + 2 * LANES), vec_load(power + k + 3 * LANES));
-
-            if (!vec_any(vec_max(a, b) > weakest)) {
-                k = stop;
-                continue;
-            }
-        } else {
-            stop = end;
-        }
-        for (; k < stop; k++) {
-            if (!(power[k] > weakest && power[k] > power[k - 1] && power[k] >= power[k + 1]))
-                continue;
-            n_found = peak_insert(sp, power, k, n_found, n_max);
-            if (n_found == n_max)
-                weakest = power[sp->peak_bin[n_max - 1]];
-        }
+        /* most of a row holds nothing above the weakest peak kept */
+        if (n_found < n_max || vec_any(vec_max(a, b) > power[sp->peak_bin[n_max - 1]]))
+            n_found = peaks_scan(sp, power, k, k + 4 * LANES, n_found, n_max);
     }
+    if (k < end)
+        n_found = peaks_scan(sp, power, k, end, n_found, n_max);
     for (uint32_t i = 0; i < n_found; i++)
-        for (int side = 0; side < 3; side++)
-            sp->peak_power[i][side] = power[sp->peak_bin[i] - 1 + (uint32_t)side];
+        for (uint32_t side = 0; side < 3; side++)
+            sp->peak_power[i][side] = power[sp->peak_bin[i] - 1 + side];
     np_spectrum_peaks_finish(plan, sp->peak_bin, sp->peak_power, n_found, out);
 }
 
-static void row_finish(const struct np_spectrum_plan *plan, float *power, const struct np_spectrum_out *out, size_t row)
+static void row_finish(const struct np_spectrum_plan *plan, float *power, const struct np_spectrum_out *out,
+                       size_t row)
 {
     float scale = (float)(1.0 / (plan->noise_bins * plan->rate_hz / plan->n_samples));
 

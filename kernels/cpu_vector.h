@@ -10,16 +10,15 @@
 #include <string.h>
 
 #define NP_CPU_PASTE2(name, suffix) name##_##suffix
-#define NP_CPU_PASTE(name, suffix) NP_CPU_PASTE2(name, suffix)
-#define NP_CPU(name) NP_CPU_PASTE(name, NP_CPU_SUFFIX)
+#define NP_CPU_PASTE(name, suffix)  NP_CPU_PASTE2(name, suffix)
+#define NP_CPU(name)                NP_CPU_PASTE(name, NP_CPU_SUFFIX)
 
-#define LANES 8u
+#define LANES  8u
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
 
 typedef float vec __attribute__((vector_size(32)));
 typedef int32_t ivec __attribute__((vector_size(32)));
-typedef double dvec __attribute__((vector_size(32)));    /* four lanes */
+typedef double dvec __attribute__((vector_size(32))); /* four lanes */
 
 INLINE vec vec_load(const float *p)
 {
@@ -92,17 +91,20 @@ INLINE void vec_transpose(vec *v)
 {
     vec t[8], u[8];
 
-    UNROLL for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) {
         t[2 * i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
         t[2 * i + 1] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
     }
-    UNROLL for (int i = 0; i < 8; i += 4) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 8; i += 4) {
         u[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
         u[i + 1] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         u[i + 2] = __builtin_shufflevector(t[i + 1], t[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
         u[i + 3] = __builtin_shufflevector(t[i + 1], t[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
     }
-    UNROLL for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) {
         v[i] = __builtin_shufflevector(u[i], u[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
         v[i + 4] = __builtin_shufflevector(u[i], u[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }

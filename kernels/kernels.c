@@ -40,12 +40,9 @@ VARIANT(reference, "reference", "plain code in float64, slow", always);
 
 const struct np_kernels *const np_kernels_all[] = {
 #ifdef __x86_64__
-    &cpu_v4,
-    &cpu_v3,
+    &cpu_v4, &cpu_v3,
 #endif
-    &cpu,
-    &reference,
-    NULL,
+    &cpu,    &reference, NULL,
 };
 
 const struct np_kernels *np_kernels_best(void)

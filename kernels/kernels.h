@@ -10,40 +10,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NP_ROW_ALIGN 16u     /* [samples]: offsets are multiples of it, and rows are padded to it */
+#define NP_ROW_ALIGN 16u /* [samples]: offsets are multiples of it, and rows are padded to it */
 
 /** Rows of samples in one slab; row r is x[offset[r]] .. x[offset[r] + n[r] - 1]. Borrowed. */
 struct np_rows {
-    const float *x;          /* 64-byte aligned. NaN: missing. Readable up to the next multiple of NP_ROW_ALIGN */
-    const size_t *offset;    /* [n_rows], [samples], multiples of NP_ROW_ALIGN */
-    const uint32_t *n;       /* [n_rows], [samples] */
+    const float *x;       /* 64-byte aligned; NaN: missing; readable to the next multiple of NP_ROW_ALIGN */
+    const size_t *offset; /* [n_rows], [samples], multiples of NP_ROW_ALIGN */
+    const uint32_t *n;    /* [n_rows], [samples] */
     size_t n_rows;
 };
 
 /** Levels of a row over its samples that are not NaN, in the samples' unit. No such sample: all NaN. */
 struct np_level {
-    double rms;              /* sqrt(mean of x^2); relative error below 1e-14 * n */
+    double rms; /* sqrt(mean of x^2); relative error below 1e-14 * n */
     double mean;
-    double min, max;         /* exact */
-    double crest;            /* max |x| / rms, 1; NaN if rms is 0 */
-    uint32_t n_valid;        /* samples that are not NaN */
+    double min, max;  /* exact */
+    double crest;     /* max |x| / rms, 1; NaN if rms is 0 */
+    uint32_t n_valid; /* samples that are not NaN */
 };
 
 enum np_kernels_status {
     NP_KERNELS_OK,
     NP_KERNELS_ENOMEM,
-    NP_KERNELS_EINVAL,       /* rows or spec do not fit what the function asks for */
-    NP_KERNELS_EDEVICE,      /* a device call failed: compute the batch with another variant */
+    NP_KERNELS_EINVAL,  /* rows or spec do not fit what the function asks for */
+    NP_KERNELS_EDEVICE, /* a device call failed: compute the batch with another variant */
 };
 
-struct np_spectrum_out;      /* kernels/spectrum.h */
+struct np_spectrum_out; /* kernels/spectrum.h */
 struct np_spectrum_plan;
 
 /** A variant. Users call levels() here, and the spectrum through kernels/spectrum.h. */
 struct np_kernels {
     const char *name;
     const char *help;
-    bool (*usable)(void);    /* on this machine */
+    bool (*usable)(void); /* on this machine */
 
     /** @param out [n_rows], caller's memory; infinite samples give what IEEE 754 arithmetic gives */
     enum np_kernels_status (*levels)(const struct np_rows *rows, struct np_level *out);

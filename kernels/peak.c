@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-#define STEPS 64     /* per bin */
-#define POINTS 49    /* offsets 0 .. 0.75 bins: with a flat top the peak need not be at the nearest bin */
+#define STEPS  64 /* per bin */
+#define POINTS 49 /* offsets 0 .. 0.75 bins: with a flat top the peak need not be at the nearest bin */
 
 /* |sum of w[j] exp(-2 pi i d j / n)|, every so many j: the window's transform d bins from its centre */
 static double response(const double *w, uint32_t n, uint32_t every, double d)

@@ -14,11 +14,11 @@ struct np_peak_cubic {
 
 /** How a window shows a tone beside a bin: offset and gain over a measure that grows with the offset. */
 struct np_peak_table {
-    bool by_both;            /* the measure compares the two neighbours; else the larger one with the peak */
-    double first, last;      /* measure at no offset, and at the table's end; equal: no table, window too short */
-    double to_part;          /* parts per measure */
-    struct np_peak_cubic offset[NP_PEAK_PARTS];    /* [bins] */
-    struct np_peak_cubic gain[NP_PEAK_PARTS];      /* amplitude of the tone / amplitude of the peak's bin */
+    bool by_both;       /* the measure compares the two neighbours; else the larger one with the peak */
+    double first, last; /* measure at no offset, and at the table's end; equal: no table, window too short */
+    double to_part;     /* parts per measure */
+    struct np_peak_cubic offset[NP_PEAK_PARTS]; /* [bins] */
+    struct np_peak_cubic gain[NP_PEAK_PARTS];   /* amplitude of the tone / amplitude of the peak's bin */
 };
 
 /** @param w [n], the window, scaled in any way; borrowed */

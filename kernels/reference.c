@@ -35,11 +35,11 @@ enum np_kernels_status np_levels_reference(const struct np_rows *rows, struct np
 }
 
 struct reference {
-    double complex *root;       /* [n_samples], exp(-2 pi i j / n_samples) */
-    double complex *in, *out, *scratch;    /* [n_samples] */
-    double *power;              /* [n_bins] */
-    uint32_t *peak_bin;         /* [n_peaks + 1] */
-    double (*peak_power)[3];    /* [n_peaks + 1] */
+    double complex *root;               /* [n_samples], exp(-2 pi i j / n_samples) */
+    double complex *in, *out, *scratch; /* [n_samples] */
+    double *power;                      /* [n_bins] */
+    uint32_t *peak_bin;                 /* [n_peaks + 1] */
+    double (*peak_power)[3];            /* [n_peaks + 1] */
 };
 
 /* out[k] = sum over j of in[j * every] exp(-2 pi i j k / n), by one prime factor of n at a time */
@@ -98,7 +98,8 @@ enum np_kernels_status np_spectrum_open_reference(struct np_spectrum_plan *plan)
     ref->power = malloc(plan->n_bins * sizeof *ref->power);
     ref->peak_bin = malloc((plan->n_peaks + 1) * sizeof *ref->peak_bin);
     ref->peak_power = malloc((plan->n_peaks + 1) * sizeof *ref->peak_power);
-    if (!ref->root || !ref->in || !ref->out || !ref->scratch || !ref->power || !ref->peak_bin || !ref->peak_power) {
+    if (!ref->root || !ref->in || !ref->out || !ref->scratch || !ref->power || !ref->peak_bin ||
+        !ref->peak_power) {
         np_spectrum_close_reference(plan);
         return NP_KERNELS_ENOMEM;
     }
@@ -128,7 +129,8 @@ static void find_peaks(const struct np_spectrum_plan *plan, struct reference *re
     np_spectrum_peaks_finish(plan, ref->peak_bin, ref->peak_power, n_found, out);
 }
 
-static void row_run(const struct np_spectrum_plan *plan, const float *x, const struct np_spectrum_out *out, size_t row)
+static void row_run(const struct np_spectrum_plan *plan, const float *x, const struct np_spectrum_out *out,
+                    size_t row)
 {
     struct reference *ref = plan->state;
     double bin_hz = plan->rate_hz / plan->n_samples;

@@ -22,7 +22,7 @@ static const char *spec_error(const struct np_spectrum_spec *spec)
     return NULL;
 }
 
-/* the first bin whose centre is at f or above; a billionth of slack for frequencies that are no binary fractions */
+/* the first bin whose centre is at f or above, with a billionth of slack for decimal fractions */
 static uint32_t bin_from(const struct np_spectrum_plan *plan, double f_hz)
 {
     double k = ceil(f_hz * plan->n_samples / plan->rate_hz * (1.0 - 1e-9));

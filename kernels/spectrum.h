@@ -10,11 +10,11 @@
  *                  Over all bins it is sum((w x)^2) / sum(w^2) (Parseval): the mean square of x, exactly so
  *                  for the rectangular window.
  *   peaks        = local maxima of |X| between 0 Hz and half the rate (both excluded), the strongest n_peaks
- *                  by bin (of equal ones the lower), sorted by interpolated amplitude. Frequency and amplitude
- *                  are those of the one tone that gives the bins seen: for a pure tone within 1e-3 of a bin
- *                  and 1e-3 of its amplitude if its bin is at least 500 (rectangular), 64 (Hamming; Kaiser
- *                  from beta 5) or 16 (the others) away from 0 Hz and half the rate; nearer, the side lobes
- *                  of its mirror image are in the way: rectangular, the frequency is within 0.125 / bin.
+ *                  by bin (of equal ones the lower), sorted by interpolated amplitude. Frequency and
+ * amplitude are those of the one tone that gives the bins seen: for a pure tone within 1e-3 of a bin and 1e-3
+ * of its amplitude if its bin is at least 500 (rectangular), 64 (Hamming; Kaiser from beta 5) or 16 (the
+ * others) away from 0 Hz and half the rate; nearer, the side lobes of its mirror image are in the way:
+ * rectangular, the frequency is within 0.125 / bin.
  *
  * Tolerance between variants: 2 FLT_EPSILON log2(n_samples) times the largest amplitude of the row, per bin.
  * Samples: finite, |x| below 1e15. A row with a NaN or an infinity gives NaN in all its results. */
@@ -30,25 +30,25 @@ struct np_spectrum_band {
 };
 
 struct np_spectrum_spec {
-    uint32_t n_samples;      /* of every row: np_fft_good_length() */
-    double rate_hz;          /* > 0 */
+    uint32_t n_samples; /* of every row: np_fft_good_length() */
+    double rate_hz;     /* > 0 */
     enum np_window window;
-    double kaiser_beta;      /* 0 .. 100; of NP_WINDOW_KAISER only */
+    double kaiser_beta; /* 0 .. 100; of NP_WINDOW_KAISER only */
     uint32_t n_bands, n_peaks;
-    const struct np_spectrum_band *bands;    /* [n_bands], borrowed during np_spectrum_plan_create() */
+    const struct np_spectrum_band *bands; /* [n_bands], borrowed during np_spectrum_plan_create() */
 };
 
 struct np_peak {
-    double frequency_hz;     /* NaN where a row has fewer than n_peaks maxima */
-    double amplitude;        /* RMS value of the tone, [unit of x] */
+    double frequency_hz; /* NaN where a row has fewer than n_peaks maxima */
+    double amplitude;    /* RMS value of the tone, [unit of x] */
 };
 
 /** Results wanted, caller's memory, row-major; NULL: not wanted, and then not written anywhere. */
 struct np_spectrum_out {
-    float *amplitude;        /* [n_rows][n_samples / 2 + 1] */
-    float *density;          /* [n_rows][n_samples / 2 + 1] */
-    double *band_power;      /* [n_rows][n_bands]; NaN for a band that holds no bin */
-    struct np_peak *peaks;   /* [n_rows][n_peaks] */
+    float *amplitude;      /* [n_rows][n_samples / 2 + 1] */
+    float *density;        /* [n_rows][n_samples / 2 + 1] */
+    double *band_power;    /* [n_rows][n_bands]; NaN for a band that holds no bin */
+    struct np_peak *peaks; /* [n_rows][n_peaks] */
 };
 
 /**
@@ -60,7 +60,8 @@ struct np_spectrum_out {
 struct np_spectrum_plan *np_spectrum_plan_create(const struct np_kernels *kernels,
                                                  const struct np_spectrum_spec *spec, const char **why);
 
-/** @return NP_KERNELS_OK; NP_KERNELS_EINVAL, nothing written, if a row's n is not the plan's; NP_KERNELS_EDEVICE */
+/** @return NP_KERNELS_OK; NP_KERNELS_EINVAL (nothing written) if a row's n is not the plan's;
+ * NP_KERNELS_EDEVICE */
 enum np_kernels_status np_spectrum_plan_run(struct np_spectrum_plan *plan, const struct np_rows *rows,
                                             const struct np_spectrum_out *out);
 

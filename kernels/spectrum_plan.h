@@ -6,16 +6,16 @@
 #include "kernels/spectrum.h"
 
 struct np_bin_range {
-    uint32_t first, end;     /* first <= k < end */
+    uint32_t first, end; /* first <= k < end */
 };
 
 struct np_spectrum_plan {
     const struct np_kernels *kernels;
-    void *state;             /* the variant's own, made by its spectrum_open() */
+    void *state; /* the variant's own, made by its spectrum_open() */
     uint32_t n_samples, n_bins, n_bands, n_peaks;
     double rate_hz;
-    double *window;          /* [n_samples], times sqrt(2) / sum: |X[k]|^2 is a tone's mean square */
-    double noise_bins;       /* equivalent noise bandwidth, [bins] */
+    double *window;    /* [n_samples], times sqrt(2) / sum: |X[k]|^2 is a tone's mean square */
+    double noise_bins; /* equivalent noise bandwidth, [bins] */
     struct np_bin_range *bands;
     struct np_peak_table peak_table;
 };

@@ -7,7 +7,7 @@ const char *const np_window_names[] = {
 #define X(id, name) name,
     NP_WINDOW_MAP(X)
 #undef X
-    NULL,
+        NULL,
 };
 
 /* w[j] = sum over m of (-1)^m a[m] cos(2 pi m j / n). Flat-top: the five terms of SciPy's and MATLAB's

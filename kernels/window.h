@@ -19,7 +19,7 @@ enum np_window {
 #define X(id, name) NP_WINDOW_##id,
     NP_WINDOW_MAP(X)
 #undef X
-    NP_N_WINDOWS
+        NP_N_WINDOWS
 };
 
 /** [NP_N_WINDOWS + 1] names in the order of the enum, then NULL. */

@@ -36,7 +36,8 @@ static inline void slab_close(struct slab *slab)
 
 static inline struct slab slab_open(size_t n_rows, const uint32_t *n, size_t n_lengths)
 {
-    struct slab slab = {.offset = calloc(n_rows + 1, sizeof(size_t)), .n = calloc(n_rows + 1, sizeof(uint32_t))};
+    struct slab slab = {.offset = calloc(n_rows + 1, sizeof(size_t)),
+                        .n = calloc(n_rows + 1, sizeof(uint32_t))};
     size_t end = 0;
 
     assert_non_null(slab.offset);

@@ -13,8 +13,8 @@
 #include "tests/kernel_rows.h"
 
 /* both ways of filling lanes, every factor first and last, one pass to many */
-static const uint32_t long_lengths[] = {100,  130,  154,  240,  512,  528,  560,  624,  800,  1000, 1001,
-                                        1024, 1125, 2048, 3003, 4096, 5120, 6864, 10000, 10240};
+static const uint32_t long_lengths[] = {100,  130,  154,  240,  512,  528,  560,  624,  800,   1000,
+                                        1001, 1024, 1125, 2048, 3003, 4096, 5120, 6864, 10000, 10240};
 
 static struct np_spectrum_plan *plan_open(const struct np_kernels *k, uint32_t n, enum np_window window)
 {
@@ -75,7 +75,8 @@ static void check_length(uint32_t n, uint64_t seed)
         got[n_bins] = -1.0f;
         assert_int_equal(np_spectrum_plan_run(plan, &slab.rows, &out), NP_KERNELS_OK);
         for (uint32_t b = 0; b < n_bins; b++)
-            CHECK_NEAR(got[b], wanted[b], tolerance, "%s n=%u seed=%ju bin %u", k->name, n, (uintmax_t)seed, b);
+            CHECK_NEAR(got[b], wanted[b], tolerance, "%s n=%u seed=%ju bin %u", k->name, n, (uintmax_t)seed,
+                       b);
         assert_true(got[n_bins] == -1.0f);
         np_spectrum_plan_close(plan);
     }

@@ -30,9 +30,14 @@ static void the_nearest_lengths_enclose_the_asked_one_and_are_good(void **state)
     static const struct {
         uint32_t n, below, above;
     } rows[] = {
-        {0, 2, 2},          {1, 2, 2},          {2, 2, 2},
-        {17, 16, 18},       {5120, 5120, 5120}, {5119, 5103, 5120},
-        {10007, 10000, 10010}, {UINT32_MAX, 1u << 24, 1u << 24},
+        {0, 2, 2},
+        {1, 2, 2},
+        {2, 2, 2},
+        {17, 16, 18},
+        {5120, 5120, 5120},
+        {5119, 5103, 5120},
+        {10007, 10000, 10010},
+        {UINT32_MAX, 1u << 24, 1u << 24},
     };
 
     (void)state;

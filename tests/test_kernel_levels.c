@@ -20,9 +20,11 @@ static void check_same(const struct np_kernels *k, const struct np_level *got, c
     double tolerance = 1e-14 * n * wanted->rms;
 
     if (got->n_valid != wanted->n_valid)
-        fail_msg("%s n=%u seed=%ju: n_valid %u, not %u", k->name, n, (uintmax_t)seed, got->n_valid, wanted->n_valid);
+        fail_msg("%s n=%u seed=%ju: n_valid %u, not %u", k->name, n, (uintmax_t)seed, got->n_valid,
+                 wanted->n_valid);
     if (wanted->n_valid == 0) {
-        assert_true(isnan(got->rms) && isnan(got->mean) && isnan(got->min) && isnan(got->max) && isnan(got->crest));
+        assert_true(isnan(got->rms) && isnan(got->mean) && isnan(got->min) && isnan(got->max) &&
+                    isnan(got->crest));
         return;
     }
     CHECK_NEAR(got->rms, wanted->rms, tolerance, "%s rms n=%u seed=%ju", k->name, n, (uintmax_t)seed);
@@ -95,8 +97,8 @@ static void an_infinite_sample_makes_rms_infinite_at_any_place(void **state)
             for (uint32_t i = 0; i < n; i++)
                 if (!isinf(got[i].rms) || !isnan(got[i].crest) || got[i].n_valid != n ||
                     (i % 2 ? got[i].max != INFINITY : got[i].min != -INFINITY))
-                    fail_msg("%s n=%u i=%u rms %g min %g max %g crest %g", k->name, n, i, got[i].rms, got[i].min,
-                             got[i].max, got[i].crest);
+                    fail_msg("%s n=%u i=%u rms %g min %g max %g crest %g", k->name, n, i, got[i].rms,
+                             got[i].min, got[i].max, got[i].crest);
         }
         slab_close(&slab);
     }

@@ -10,10 +10,11 @@
 #include "kernels/spectrum.h"
 #include "tests/kernel_rows.h"
 
-#define RATE_HZ 25600.0
+#define RATE_HZ     25600.0
 #define KAISER_BETA 9.0
 
-static const struct np_spectrum_band bands[] = {{0.0, INFINITY}, {0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}, {1e6, 2e6}};
+static const struct np_spectrum_band bands[] = {
+    {0.0, INFINITY}, {0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}, {1e6, 2e6}};
 enum { N_BANDS = ARRAY_LEN(bands), N_PEAKS = 5 };
 
 static struct np_spectrum_plan *plan_open(const struct np_kernels *k, uint32_t n, enum np_window window)
@@ -41,7 +42,8 @@ struct results {
 
 static struct results results_open(size_t n_rows, uint32_t n)
 {
-    struct results res = {.n_spectrum = n_rows * (n / 2 + 1), .n_bands = n_rows * N_BANDS, .n_peaks = n_rows * N_PEAKS};
+    struct results res = {
+        .n_spectrum = n_rows * (n / 2 + 1), .n_bands = n_rows * N_BANDS, .n_peaks = n_rows * N_PEAKS};
 
     res.out.amplitude = calloc(res.n_spectrum + 1, sizeof(float));
     res.out.density = calloc(res.n_spectrum + 1, sizeof(float));
@@ -56,7 +58,8 @@ static struct results results_open(size_t n_rows, uint32_t n)
 static void results_close(struct results *res)
 {
     assert_true(res->out.amplitude[res->n_spectrum] == -1.0f && res->out.density[res->n_spectrum] == -1.0f);
-    assert_true(res->out.band_power[res->n_bands] == -1.0 && res->out.peaks[res->n_peaks].frequency_hz == -1.0);
+    assert_true(res->out.band_power[res->n_bands] == -1.0 &&
+                res->out.peaks[res->n_peaks].frequency_hz == -1.0);
     free(res->out.amplitude);
     free(res->out.density);
     free(res->out.band_power);
@@ -113,7 +116,8 @@ static void coherent_gain_and_noise_bandwidth_are_those_of_the_definition(void *
 
 static void every_variant_gives_the_spectrum_of_the_reference(void **state)
 {
-    static const uint32_t lengths[] = {2, 3, 4, 5, 8, 16, 30, 63, 100, 240, 512, 1000, 1001, 1024, 1125, 4096, 5120};
+    static const uint32_t lengths[] = {2,   3,   4,    5,    8,    16,   30,   63,  100,
+                                       240, 512, 1000, 1001, 1024, 1125, 4096, 5120};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lengths) * NP_N_WINDOWS; i++) {
@@ -136,14 +140,17 @@ static void every_variant_gives_the_spectrum_of_the_reference(void **state)
             for (size_t b = 0; b < wanted.n_spectrum; b++) {
                 double to_density = (double)wanted.out.density[b] / wanted.out.amplitude[b];
 
-                CHECK_NEAR(got.out.amplitude[b], wanted.out.amplitude[b], tolerance, "%s n=%u %s seed=%ju bin %zu",
-                           k->name, n, np_window_names[window], (uintmax_t)seed, b);
+                CHECK_NEAR(got.out.amplitude[b], wanted.out.amplitude[b], tolerance,
+                           "%s n=%u %s seed=%ju bin %zu", k->name, n, np_window_names[window],
+                           (uintmax_t)seed, b);
                 CHECK_NEAR(got.out.density[b], wanted.out.density[b], 3.0 * tolerance * to_density + FLT_MIN,
-                           "%s n=%u %s seed=%ju bin %zu", k->name, n, np_window_names[window], (uintmax_t)seed, b);
+                           "%s n=%u %s seed=%ju bin %zu", k->name, n, np_window_names[window],
+                           (uintmax_t)seed, b);
             }
             for (size_t b = 0; b < wanted.n_bands; b++)
                 if (isnan(wanted.out.band_power[b]) != isnan(got.out.band_power[b]) ||
-                    fabs(got.out.band_power[b] - wanted.out.band_power[b]) > 4.0 * tolerance * largest * sqrt(n))
+                    fabs(got.out.band_power[b] - wanted.out.band_power[b]) >
+                        4.0 * tolerance * largest * sqrt(n))
                     fail_msg("%s n=%u %s seed=%ju band %zu: %g, not %g", k->name, n, np_window_names[window],
                              (uintmax_t)seed, b, got.out.band_power[b], wanted.out.band_power[b]);
             for (size_t p = 0; p < wanted.n_peaks; p++) {
@@ -151,10 +158,12 @@ static void every_variant_gives_the_spectrum_of_the_reference(void **state)
                     assert_true(isnan(got.out.peaks[p].amplitude) && isnan(got.out.peaks[p].frequency_hz));
                     continue;
                 }
-                CHECK_NEAR(got.out.peaks[p].frequency_hz, wanted.out.peaks[p].frequency_hz, 1e-3 * RATE_HZ / n,
-                           "%s n=%u %s seed=%ju peak %zu", k->name, n, np_window_names[window], (uintmax_t)seed, p);
+                CHECK_NEAR(got.out.peaks[p].frequency_hz, wanted.out.peaks[p].frequency_hz,
+                           1e-3 * RATE_HZ / n, "%s n=%u %s seed=%ju peak %zu", k->name, n,
+                           np_window_names[window], (uintmax_t)seed, p);
                 CHECK_NEAR(got.out.peaks[p].amplitude, wanted.out.peaks[p].amplitude, 100 * tolerance,
-                           "%s n=%u %s seed=%ju peak %zu", k->name, n, np_window_names[window], (uintmax_t)seed, p);
+                           "%s n=%u %s seed=%ju peak %zu", k->name, n, np_window_names[window],
+                           (uintmax_t)seed, p);
             }
         }
         results_close(&wanted);
@@ -184,7 +193,8 @@ static void the_bins_of_a_rectangular_window_sum_to_the_mean_square(void **state
                     squares += pow(slab_row(&slab, r)[j], 2.0) / n;
                 for (uint32_t b = 0; b <= n / 2; b++)
                     density += res.out.density[r * (n / 2 + 1) + b] * RATE_HZ / n;
-                CHECK_NEAR(res.out.band_power[r * N_BANDS], squares, 1e-6 * squares, "%s n=%u row %u", k->name, n, r);
+                CHECK_NEAR(res.out.band_power[r * N_BANDS], squares, 1e-6 * squares, "%s n=%u row %u",
+                           k->name, n, r);
                 CHECK_NEAR(density, squares, 2e-6 * squares, "%s n=%u row %u density", k->name, n, r);
             }
         }
@@ -200,9 +210,11 @@ static void a_tone_on_a_bin_has_its_rms_value_and_its_power_is_in_its_band(void 
     struct results res = results_open(1, n);
 
     (void)state;
-    /* 230 V at 50 Hz is bin 10, 10 V DC, 20 V at half the rate; Hann keeps a tone within a bin to each side */
+    /* 230 V at 50 Hz is bin 10, 10 V DC, 20 V at half the rate; Hann keeps a tone within a bin to each side
+     */
     for (uint32_t j = 0; j < n; j++)
-        slab.x[j] = (float)(230.0 * sqrt(2.0) * sin(2.0 * M_PI * 10.0 * j / n + 0.3) + 10.0 + (j % 2 ? -20.0 : 20.0));
+        slab.x[j] =
+            (float)(230.0 * sqrt(2.0) * sin(2.0 * M_PI * 10.0 * j / n + 0.3) + 10.0 + (j % 2 ? -20.0 : 20.0));
     FOR_EACH_VARIANT(k)
     {
         run(k, n, NP_WINDOW_HANN, &slab.rows, &res);
@@ -231,8 +243,8 @@ static void check_tone(const struct np_kernels *k, enum np_window window, uint32
     run(k, n, window, &slab.rows, &res);
     CHECK_NEAR(res.out.peaks[0].frequency_hz / RATE_HZ * n, bin, 1e-3, "%s %s n=%u bin", k->name,
                np_window_names[window], n);
-    CHECK_NEAR(res.out.peaks[0].amplitude, 3.0, 3e-3, "%s %s n=%u bin %g amplitude", k->name, np_window_names[window], n,
-               bin);
+    CHECK_NEAR(res.out.peaks[0].amplitude, 3.0, 3e-3, "%s %s n=%u bin %g amplitude", k->name,
+               np_window_names[window], n, bin);
     results_close(&res);
     slab_close(&slab);
 }
@@ -282,13 +294,15 @@ static void peaks_come_strongest_first_and_missing_ones_are_nan(void **state)
             CHECK_NEAR(res.out.peaks[t].amplitude, rms[t], 2e-3, "%s peak %d", k->name, t);
         }
         for (int p = 0; p < N_PEAKS; p++)
-            assert_true(isnan(res.out.peaks[N_PEAKS + p].frequency_hz) && isnan(res.out.peaks[N_PEAKS + p].amplitude));
+            assert_true(isnan(res.out.peaks[N_PEAKS + p].frequency_hz) &&
+                        isnan(res.out.peaks[N_PEAKS + p].amplitude));
     }
     results_close(&res);
     slab_close(&slab);
 }
 
-/* rows in another order, with other neighbours, in batches of another size: the same bits, on every CPU variant */
+/* rows in another order, with other neighbours, in batches of another size: the same bits, on every CPU
+ * variant */
 static void check_bits(uint32_t n)
 {
     enum { N_ROWS = 21 };
@@ -323,15 +337,17 @@ static void check_bits(uint32_t n)
                     size_t r = N_ROWS - 1 - begin - i;
 
                     /* bit patterns, but a NaN has no telling one */
-                    if (r != 5 && (memcmp(got.out.amplitude + i * n_bins, wanted.out.amplitude + r * n_bins,
-                                          n_bins * sizeof(float)) != 0 ||
-                                   memcmp(got.out.density + i * n_bins, wanted.out.density + r * n_bins,
-                                          n_bins * sizeof(float)) != 0 ||
-                                   memcmp(got.out.band_power + i * N_BANDS, wanted.out.band_power + r * N_BANDS,
-                                          (N_BANDS - 1) * sizeof(double)) != 0 ||
-                                   (n >= 100 && memcmp(got.out.peaks + i * N_PEAKS, wanted.out.peaks + r * N_PEAKS,
-                                                       N_PEAKS * sizeof(struct np_peak)) != 0)))
-                        fail_msg("%s n=%u row %zu: other bits in a batch of %zu from %zu", k->name, n, r, size, begin);
+                    if (r != 5 &&
+                        (memcmp(got.out.amplitude + i * n_bins, wanted.out.amplitude + r * n_bins,
+                                n_bins * sizeof(float)) != 0 ||
+                         memcmp(got.out.density + i * n_bins, wanted.out.density + r * n_bins,
+                                n_bins * sizeof(float)) != 0 ||
+                         memcmp(got.out.band_power + i * N_BANDS, wanted.out.band_power + r * N_BANDS,
+                                (N_BANDS - 1) * sizeof(double)) != 0 ||
+                         (n >= 100 && memcmp(got.out.peaks + i * N_PEAKS, wanted.out.peaks + r * N_PEAKS,
+                                             N_PEAKS * sizeof(struct np_peak)) != 0)))
+                        fail_msg("%s n=%u row %zu: other bits in a batch of %zu from %zu", k->name, n, r,
+                                 size, begin);
                 }
             }
         np_spectrum_plan_close(plan);
@@ -378,7 +394,8 @@ static void what_is_not_wanted_is_not_written_and_changes_nothing(void **state)
 
 static void a_spec_or_a_row_that_does_not_fit_is_refused(void **state)
 {
-    static const struct np_spectrum_band backwards = {50.0, 50.0}, negative = {-1.0, 5.0}, nan_band = {0.0, NAN};
+    static const struct np_spectrum_band backwards = {50.0, 50.0}, negative = {-1.0, 5.0},
+                                         nan_band = {0.0, NAN};
     const struct np_spectrum_spec bad[] = {
         {.n_samples = 0, .rate_hz = 1.0},
         {.n_samples = 1, .rate_hz = 1.0},

@@ -83,7 +83,8 @@ struct contestant {
     void *context;
 };
 
-static void contest(const char *title, const struct slab *slab, const struct contestant *who, size_t n_who, int repetitions)
+static void contest(const char *title, const struct slab *slab, const struct contestant *who, size_t n_who,
+                    int repetitions)
 {
     double *ns = checked(calloc(n_who * (size_t)repetitions, sizeof *ns));
 
@@ -170,9 +171,13 @@ static void fftw_work(void *context, const struct slab *slab)
 
 static void spectrum_case(uint32_t n, size_t n_rows, bool whole, int repetitions)
 {
-    static const struct np_band bands[] = {{0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}};
-    struct np_spectrum_spec spec = {.n_samples = n, .rate_hz = 25600.0, .window = NP_WINDOW_HANN, .n_bands = 3,
-                                    .n_peaks = 5, .bands = bands};
+    static const struct np_spectrum_band bands[] = {{0.0, 45.0}, {45.0, 55.0}, {55.0, 1000.0}};
+    struct np_spectrum_spec spec = {.n_samples = n,
+                                    .rate_hz = 25600.0,
+                                    .window = NP_WINDOW_HANN,
+                                    .n_bands = 3,
+                                    .n_peaks = 5,
+                                    .bands = bands};
     struct slab slab = slab_open(n, n_rows);
     struct spectrum_context contexts[8];
     struct contestant who[8];
@@ -193,12 +198,13 @@ static void spectrum_case(uint32_t n, size_t n_rows, bool whole, int repetitions
         const char *why;
 
         if (!(*k)->usable() || !k[1])
-            continue;                   /* the last one, the reference, would take minutes */
+            continue; /* the last one, the reference, would take minutes */
         contexts[n_who] = (struct spectrum_context){checked(np_spectrum_plan_create(*k, &spec, &why)), out};
         who[n_who] = (struct contestant){(*k)->name, spectrum_work, &contexts[n_who]};
         n_who++;
     }
-    snprintf(title, sizeof title, "%s %zu x %u", whole ? "spectrum, amplitudes" : "spectrum, bands+peaks", n_rows, n);
+    snprintf(title, sizeof title, "%s %zu x %u", whole ? "spectrum, amplitudes" : "spectrum, bands+peaks",
+             n_rows, n);
     contest(title, &slab, who, n_who, repetitions);
     for (size_t w = 0; w < n_who; w++)
         if (who[w].work == spectrum_work)
