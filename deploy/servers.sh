@@ -281,7 +281,9 @@ cmd_start()
 
     mkdir -p "$dir"
     chmod 711 "$dir"
-    [ -d "$state/kafka" ] && [ -d "$state/registry" ] || die "$state holds no servers: run deploy/setup.sh first"
+    for name in "$@"; do
+        [ "$name" = postgres ] || [ -d "$state/$name" ] || die "$state holds no servers: run deploy/setup.sh first"
+    done
     [ -e "$dir/env" ] || fresh=yes
     for try in 1 2 3; do
         [ -e "$dir/env" ] || choose_addresses
