@@ -1,4 +1,5 @@
-/* For tests of operators: options from YAML as in a pipeline file, and what streaming operators emit. */
+/* For tests of operators: options from YAML as in a pipeline file, columns and values of windowed operators, and what
+ * streaming operators emit. */
 #ifndef NP_OPERATOR_HARNESS_H
 #define NP_OPERATOR_HARNESS_H
 
@@ -12,8 +13,8 @@
 #include <cmocka.h>
 
 #include "pipeline/operator.h"
+#include "tests/kernel_rows.h"
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
 #define S 1000000000LL                /* [ns] */
 #define MAX_RECORDS 4096
 #define MAX_VALUES 8
@@ -131,6 +132,62 @@ static inline void push_point(struct recorder *recorder, int64_t time_ns, int64_
     struct np_point point = {.time_ns = time_ns, .end_ns = end_ns, .value = value, .coverage = 1, .flags = flags};
 
     recorder->op->push(recorder->conf, recorder->state, &point, &recorder->emit);
+}
+
+/* A windowed operator with a plan for rows of one length. */
+struct windowed {
+    const struct np_operator *op;
+    void *conf, *plan;
+    struct np_columns columns;
+    struct np_value *values;      /* [n_rows][columns.n] of the last run */
+};
+
+static inline struct windowed windowed_open(const struct np_operator *op, const char *yaml,
+                                            const struct np_kernels *kernels, uint32_t n_samples, double rate_hz)
+{
+    struct windowed windowed = {.op = op, .conf = harness_conf(op, yaml)};
+    struct np_error err = {0};
+
+    for (size_t i = 0; op->columns && op->columns[i].name; i++)
+        assert_int_equal(np_columns_add(&windowed.columns, &op->columns[i]), 0);
+    if (op->describe)
+        assert_int_equal(op->describe(windowed.conf, &windowed.columns), NP_OK);
+    if (op->plan_open(windowed.conf, kernels, op->exact ? n_samples : 0, rate_hz, &windowed.plan, &err) != NP_OK)
+        fail_msg("%s: %s", op->name, err.text);
+    return windowed;
+}
+
+static inline void windowed_run(struct windowed *windowed, const struct np_rows *rows, double rate_hz)
+{
+    float *coverage = calloc(rows->n_rows + 1, sizeof *coverage);
+    struct np_batch_rows in = {.rows = *rows, .rate_hz = rate_hz, .coverage = coverage};
+
+    assert_non_null(coverage);
+    for (size_t r = 0; r < rows->n_rows; r++)
+        coverage[r] = 1;
+    free(windowed->values);
+    windowed->values = calloc(rows->n_rows * windowed->columns.n + 1, sizeof *windowed->values);
+    assert_non_null(windowed->values);
+    assert_int_equal(windowed->op->run(windowed->plan, &in, windowed->values), NP_OK);
+    free(coverage);
+}
+
+static inline void windowed_close(struct windowed *windowed)
+{
+    windowed->op->plan_close(windowed->plan);
+    np_columns_free(&windowed->columns);
+    harness_conf_free(windowed->op, windowed->conf);
+    free(windowed->values);
+}
+
+/* The value of a column by name; the test fails if there is none of that name. */
+static inline const struct np_value *windowed_value(const struct windowed *windowed, size_t row, const char *column)
+{
+    int index = np_columns_find(&windowed->columns, column);
+
+    if (index < 0)
+        fail_msg("no column %s", column);
+    return &windowed->values[row * windowed->columns.n + (size_t)index];
 }
 
 #endif

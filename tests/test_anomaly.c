@@ -11,13 +11,6 @@ enum { SCORE, PROBABILITY, VALUE, SEVERITY };
 
 #define SEED 20261124u
 
-/* Uniform in [-1, 1), the same everywhere. */
-static double noise(uint64_t *seed)
-{
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int64_t)*seed / 9223372036854775808.0;
-}
-
 /* --- the histogram ------------------------------------------------------------------------------- */
 
 static void the_tail_share_is_the_count_above_with_half_of_the_own_bin(void **state)
@@ -28,7 +21,7 @@ static void the_tail_share_is_the_count_above_with_half_of_the_own_bin(void **st
 
     (void)state;
     for (uint32_t n = 0; n < 20000; n++) {
-        double value = exp2(16 * noise(&seed) - 8);
+        double value = exp2(16 * random_next(&seed) - 8);
         int bin = (int)floor((log2(value + 1e-6) + 20) * 6);
         double above = 0, expected, got;
 
@@ -117,7 +110,7 @@ static void scores_agree_with_the_definitions(void **state)
     for (size_t t = 0; t < ARRAY_LEN(x); t++) {
         double energy, range, expected, got;
 
-        x[t] = 230 + noise(&seed) + (t % 97 == 96 ? 5 * noise(&seed) : 0);
+        x[t] = 230 + random_next(&seed) + (t % 97 == 96 ? 5 * random_next(&seed) : 0);
         features_by_definition(x, t, 16, &energy, &range);
         expected = score_of(np_tail_push(
             &sum_tail, score_of(np_tail_push(&energy_tail, energy)) + score_of(np_tail_push(&range_tail, range))));
@@ -167,7 +160,7 @@ static void push_level(struct recorder *recorder, int64_t from, int64_t to, int6
     uint64_t seed = SEED;
 
     for (int64_t i = 0; i < to; i++) {
-        double value = 230 + noise(&seed) + (i >= step && i < step + 5 ? 11.5 : 0);
+        double value = 230 + random_next(&seed) + (i >= step && i < step + 5 ? 11.5 : 0);
 
         if (i >= from)
             push_point(recorder, i * S, (i + 1) * S, value, 0);
@@ -240,7 +233,7 @@ static void values_that_are_missing_or_infinite_change_nothing(void **state)
 
     (void)state;
     for (int64_t i = 0; i < 1000; i++) {
-        double value = noise(&seed);
+        double value = random_next(&seed);
 
         push_point(plain, i * S, (i + 1) * S, value, 0);
         push_point(holed, i * S, (i + 1) * S, value, 0);
