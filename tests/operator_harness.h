@@ -134,6 +134,18 @@ static inline void push_point(struct recorder *recorder, int64_t time_ns, int64_
     recorder->op->push(recorder->conf, recorder->state, &point, &recorder->emit);
 }
 
+/* Fixed columns and those of the options. */
+static inline struct np_columns harness_columns(const struct np_operator *op, const void *conf)
+{
+    struct np_columns columns = {0};
+
+    for (size_t i = 0; op->columns && op->columns[i].name; i++)
+        assert_int_equal(np_columns_add(&columns, &op->columns[i]), 0);
+    if (op->describe)
+        assert_int_equal(op->describe(conf, &columns), NP_OK);
+    return columns;
+}
+
 /* A windowed operator with a plan for rows of one length. */
 struct windowed {
     const struct np_operator *op;
@@ -148,10 +160,7 @@ static inline struct windowed windowed_open(const struct np_operator *op, const 
     struct windowed windowed = {.op = op, .conf = harness_conf(op, yaml)};
     struct np_error err = {0};
 
-    for (size_t i = 0; op->columns && op->columns[i].name; i++)
-        assert_int_equal(np_columns_add(&windowed.columns, &op->columns[i]), 0);
-    if (op->describe)
-        assert_int_equal(op->describe(windowed.conf, &windowed.columns), NP_OK);
+    windowed.columns = harness_columns(op, windowed.conf);
     if (op->plan_open(windowed.conf, kernels, op->exact ? n_samples : 0, rate_hz, &windowed.plan, &err) != NP_OK)
         fail_msg("%s: %s", op->name, err.text);
     return windowed;
