@@ -3,13 +3,15 @@
 # PostgreSQL cluster, all on free ports of 127.0.0.1, all they write in one folder DIR.
 #
 #   deploy/servers.sh start DIR [SERVER...]      starts kafka, registry, postgres (or those named), waits until
-#                                                they answer, writes DIR/env (addresses) and DIR/dsn (database)
+#                                                they answer, writes DIR/env (addresses; METRICS is a free one for
+#                                                netzpuls) and DIR/dsn (database)
 #   deploy/servers.sh stop DIR [SERVER...]       stops them; data and addresses stay, start goes on from there
 #   deploy/servers.sh kill DIR SERVER...         by SIGKILL
 #   deploy/servers.sh status DIR                 one line per server; exit 0 only if all run
 #   deploy/servers.sh remove DIR                 stops them and deletes DIR
 #   deploy/servers.sh topics DIR NAME:PARTITIONS[:KEY=VALUE]...    creates topics
 #   deploy/servers.sh consume DIR TOPIC [OPTION...]    the broker's own console consumer, read_committed
+#   deploy/servers.sh produce DIR TOPIC          one message per line of stdin, by the broker's console producer
 #   deploy/servers.sh psql DIR [OPTION...]       psql, connected
 #
 # deploy/setup.sh must have run. Root starts PostgreSQL as the user postgres, which its package makes.
@@ -18,6 +20,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=${NP_STATE:-$root/.state}
+. "$root/deploy/process.sh"
 SERVERS=(kafka registry postgres)
 START_TIMEOUT_S=${NP_START_TIMEOUT_S:-120}
 STOP_TIMEOUT_S=20
@@ -28,24 +31,14 @@ die()
     exit 1
 }
 
-# --- processes: DIR/NAME.pid holds the pid and its start time, so that a reused pid is not taken for ours ------
-
-started_at()
-{
-    # field 22 of stat, counted after the command's name, which may hold blanks
-    sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
-}
+# --- processes: DIR/NAME.pid holds pid and start time -------------------------------------------------
 
 # Prints the pid of a running server; fails when it does not run.
 pid_of()
 {
     local pid since
 
-    read -r pid since 2>/dev/null < "$dir/$1.pid" || return 1
-    [ "$(started_at "$pid")" = "$since" ] || return 1
-    # a killed server that nobody has waited for yet
-    [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f1)" != Z ] || return 1
-    echo "$pid"
+    read -r pid since 2>/dev/null < "$dir/$1.pid" && np_process_lives "$pid" "$since" && echo "$pid"
 }
 
 # launch NAME COMMAND...: in a session of its own, out of reach of the terminal's Ctrl-C.
@@ -57,7 +50,7 @@ launch()
     shift
     setsid "$@" >> "$dir/$name.log" 2>&1 < /dev/null &
     pid=$!
-    echo "$pid $(started_at $pid)" > "$dir/$name.pid"
+    echo "$pid $(np_process_start $pid)" > "$dir/$name.pid"
     disown "$pid"
 }
 
@@ -107,7 +100,7 @@ choose_addresses()
     local taken='' port ports=()
     local i password
 
-    for i in 1 2 3 4; do
+    for i in 1 2 3 4 5; do
         port=$(free_port)
         taken+=" $port"
         ports+=("$port")
@@ -124,6 +117,7 @@ PGUSER=netzpuls
 PGPASSWORD=$password
 PGDATABASE=netzpuls
 DSN_FILE=$dir/dsn
+METRICS=127.0.0.1:${ports[4]}
 EOF
     echo "host=127.0.0.1 port=${ports[3]} user=netzpuls password=$password dbname=netzpuls" > "$dir/dsn"
     umask 022
@@ -139,9 +133,10 @@ read_addresses()
 
 # --- the three servers --------------------------------------------------------------------------------
 
+# A program of the broker's; with exec_tool=exec it takes this shell's place, so that signals reach it.
 java_tool()
 {
-    java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    ${exec_tool:-} java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -Dlog4j2.configurationFile="$root/deploy/kafka/log4j2.properties" -cp "$state/kafka/*" "$@"
 }
 
@@ -396,10 +391,14 @@ cmd_consume()
     local topic=$1
 
     shift
-    exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
-        -Dlog4j2.configurationFile="$root/deploy/kafka/log4j2.properties" -cp "$state/kafka/*" \
-        org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$KAFKA" --topic "$topic" \
+    exec_tool=exec
+    java_tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$KAFKA" --topic "$topic" \
         --isolation-level read_committed --from-beginning "$@"
+}
+
+cmd_produce()
+{
+    java_tool org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$KAFKA" --topic "$1"
 }
 
 usage()
@@ -422,7 +421,7 @@ start | stop)
 kill)
     [ $# -gt 0 ] || usage
     ;;
-topics | consume | psql) read_addresses ;;
+topics | consume | produce | psql) read_addresses ;;
 esac
 case $command in
 start | stop | kill)
@@ -431,7 +430,7 @@ start | stop | kill)
     done
     "cmd_$command" "$@"
     ;;
-status | remove | topics | consume) "cmd_$command" "$@" ;;
+status | remove | topics | consume | produce) "cmd_$command" "$@" ;;
 psql) exec psql -X "$@" ;;
 *) usage ;;
 esac

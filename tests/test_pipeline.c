@@ -17,7 +17,8 @@ static void the_example_pipeline_is_read(void **state)
     (void)state;
     setenv("NP_KAFKA", "localhost:9092", 1);
     setenv("NP_REGISTRY", "http://localhost:8081", 1);
-    setenv("NP_STATE", "/tmp/np-test", 1);
+    setenv("NP_DSN_FILE", "/tmp/np-test/dsn", 1);
+    setenv("NP_METRICS", "127.0.0.1:9464", 1);
     p = np_pipeline_load("deploy/pipelines/feeder.yaml", &mistakes);
     np_mistakes_print(&mistakes, stdout);
     assert_non_null(p);
