@@ -1,0 +1,45 @@
+/* Names in recordings come in whatever code page the device had; results are UTF-8. */
+#include <errno.h>
+#include <iconv.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/file_reader.h"
+#include "pipeline/utf8.h"
+
+/* Bytes that the code page does not have become "?". */
+static void convert(iconv_t converter, char *from, size_t n, char *to, size_t room)
+{
+    while (n > 0) {
+        if (iconv(converter, &from, &n, &to, &room) != (size_t)-1 || room == 0)
+            break;
+        *to++ = '?';
+        room--;
+        from++;
+        n--;
+    }
+    *to = '\0';
+}
+
+enum np_status np_file_utf8(const struct np_file *file, const char *text, char **out, struct np_error *err)
+{
+    const char *page = file->options.code_page ? file->options.code_page : "CP1252";
+    size_t n = strlen(text);
+    iconv_t converter;
+    char *copy;
+
+    if (np_utf8_valid(text, n)) {
+        *out = strdup(text);
+        return *out ? NP_OK : np_fail(err, NP_ENOMEM, "%s: out of memory", file->name);
+    }
+    converter = iconv_open("UTF-8", page);
+    if (converter == (iconv_t)-1)
+        return np_fail(err, NP_ECONFIG, "%s: unknown code page \"%s\"; iconv --list shows those that can be given", file->name,
+                       page);
+    copy = malloc(4 * n + 1);
+    if (copy)
+        convert(converter, (char *)text, n, copy, 4 * n);
+    iconv_close(converter);
+    *out = copy;
+    return copy ? NP_OK : np_fail(err, NP_ENOMEM, "%s: out of memory", file->name);
+}
