@@ -29,6 +29,28 @@ static void bands_free(struct np_bands *bands)
     *bands = (struct np_bands){0};
 }
 
+static void texts_free(struct np_texts *texts)
+{
+    for (size_t i = 0; i < texts->n; i++)
+        free(texts->items[i]);
+    free(texts->items);
+    *texts = (struct np_texts){0};
+}
+
+static enum np_status texts_add(struct np_texts *texts, const char *text, struct np_error *err)
+{
+    char **items = realloc(texts->items, (texts->n + 1) * sizeof *items);
+
+    if (!items)
+        return np_fail(err, NP_ENOMEM, "out of memory");
+    texts->items = items;
+    items[texts->n] = strdup(text);
+    if (!items[texts->n])
+        return np_fail(err, NP_ENOMEM, "out of memory");
+    texts->n++;
+    return NP_OK;
+}
+
 static bool is_band_name(const char *name)
 {
     size_t n = strlen(name);
@@ -165,6 +187,8 @@ static enum np_status parse_value(const struct np_option *row, const char *text,
         free(*(char **)to);
         *(char **)to = copy;
         return NP_OK;
+    case NP_OPT_TEXTS:
+        return texts_add(to, text, err);
     case NP_OPT_CHOICE:
         for (int i = 0; row->choices[i]; i++) {
             if (strcmp(row->choices[i], text) == 0) {
@@ -232,6 +256,16 @@ static void read_value(const struct np_option *row, const struct np_node *node, 
         return;
     }
     np_option_allowed(row, allowed, sizeof allowed);
+    if (row->type == NP_OPT_TEXTS && node->kind == NP_NODE_LIST) {
+        texts_free(field(row, out));
+        for (size_t i = 0; i < node->n; i++) {
+            if (node->items[i]->kind != NP_NODE_SCALAR)
+                np_mistake_add(mistakes, node->items[i], "%s holds a map or list; allowed: %s", row->name, allowed);
+            else if (texts_add(field(row, out), node->items[i]->text, &err) != NP_OK)
+                mistakes->out_of_memory = true;
+        }
+        return;
+    }
     if (node->kind != NP_NODE_SCALAR) {
         np_mistake_add(mistakes, node, "%s is a %s; allowed: %s", row->name,
                        node->kind == NP_NODE_MAP ? "map" : "list", allowed);
@@ -333,6 +367,8 @@ void np_options_free(const struct np_option *rows, void *out)
         if (rows->type == NP_OPT_TEXT) {
             free(*(char **)field(rows, out));
             *(char **)field(rows, out) = NULL;
+        } else if (rows->type == NP_OPT_TEXTS) {
+            texts_free(field(rows, out));
         } else if (rows->type == NP_OPT_BANDS) {
             bands_free(field(rows, out));
         }

@@ -19,6 +19,7 @@ enum np_option_type {
     NP_OPT_SIZE,       /* int64_t [B]   512kB, 16MB, 1GB, 64MiB (units needed) */
     NP_OPT_RATE,       /* double [1/s]  "1 per week", "3 per day" (second, minute, hour, day, week, year) */
     NP_OPT_TEXT,       /* char *        given to the struct, NULL when absent */
+    NP_OPT_TEXTS,      /* struct np_texts, given: a list of texts; on the command line the flag may stand several times */
     NP_OPT_CHOICE,     /* int           index into choices */
     NP_OPT_BANDS,      /* struct np_bands   { low: 0..45, mains: 45..55 } in Hz */
 };
@@ -35,6 +36,11 @@ struct np_option {
     bool secret;                  /* never printed */
     const char *help;             /* one sentence */
 };                                /* a row with name NULL ends the list */
+
+struct np_texts {
+    size_t n;
+    char **items;
+};
 
 struct np_bands {
     size_t n;
@@ -58,12 +64,12 @@ void np_options_read(const struct np_option *rows, const struct np_node *map, co
                      void *out, struct np_mistakes *mistakes);
 /** Adds a mistake for each key of map that is not in known (NULL-terminated), with the nearest valid one. */
 void np_unknown_keys(const struct np_node *map, const char *const *known, struct np_mistakes *mistakes);
-/** Frees what parsing allocated inside out (texts, bands). */
+/** Frees what parsing allocated inside out (texts, bands). Accepts NULL rows. */
 void np_options_free(const struct np_option *rows, void *out);
 
 /**
  * Parses one value as a row would, into the field of the struct `out` that the row describes.
- * @return NP_OK; NP_ECONFIG with "NAME is "TEXT"; allowed: .." in err (nothing stored); NP_ENOMEM
+ * TEXTS: adds one. @return NP_OK; NP_ECONFIG with "NAME is "TEXT"; allowed: .." in err (nothing stored); NP_ENOMEM
  */
 enum np_status np_option_value(const struct np_option *row, const char *text, void *out, struct np_error *err);
 /** Parses "200ms" and the like. @return false if it is not a duration */
@@ -74,7 +80,7 @@ const char *np_duration_format(int64_t ns, char out[32]);
 /** The row's rule in words: "a duration between 1ms and 1d, such as 200ms". Writes at most size bytes. */
 void np_option_allowed(const struct np_option *row, char *out, size_t size);
 /** Reference as text (--help, `netzpuls operators NAME`), as Markdown table rows, as JSON Schema properties. */
-void np_options_help(const struct np_option *rows, FILE *out);
+void np_options_help(const struct np_option *rows, const char *prefix, FILE *out);    /* prefix of the names: "--" or "" */
 void np_options_markdown(const struct np_option *rows, FILE *out);
 /** Writes `"name": {schema}, ...` and returns the names of required options through required (NULL-ended, caller frees the array). */
 void np_options_schema(const struct np_option *rows, FILE *out, const char ***required);

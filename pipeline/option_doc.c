@@ -19,6 +19,7 @@ static const struct {
     [NP_OPT_SIZE] = {"a size", "64MB", "string", "[0-9]+(\\.[0-9]+)? ?(B|kB|KiB|MB|MiB|GB|GiB)"},
     [NP_OPT_RATE] = {"a rate", "1 per week", "string", "[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)? per (second|minute|hour|day|week|year)"},
     [NP_OPT_TEXT] = {"a text", NULL, "string", NULL},
+    [NP_OPT_TEXTS] = {"texts", NULL, "array", NULL},
     [NP_OPT_CHOICE] = {"one of", NULL, "string", NULL},
     [NP_OPT_BANDS] = {"bands in Hz", "{ low: 0..45, mains: 45..55 }", "object", NULL},
 };
@@ -78,9 +79,9 @@ void np_option_allowed(const struct np_option *row, char *out, size_t size)
         append(out, size, ", such as %s", types[row->type].example);
 }
 
-void np_options_help(const struct np_option *rows, FILE *out)
+void np_options_help(const struct np_option *rows, const char *prefix, FILE *out)
 {
-    int width = 8;
+    int width = 8, shift = (int)strlen(prefix);
 
     for (const struct np_option *row = rows; row->name; row++)
         if ((int)strlen(row->name) > width)
@@ -89,7 +90,7 @@ void np_options_help(const struct np_option *rows, FILE *out)
         char allowed[600];
 
         np_option_allowed(rows, allowed, sizeof allowed);
-        fprintf(out, "  %-*s  %s\n  %-*s  %s; ", width, rows->name, rows->help, width, "", allowed);
+        fprintf(out, "  %s%-*s  %s\n  %-*s  %s; ", prefix, width, rows->name, rows->help, width + shift, "", allowed);
         if (!rows->default_text)
             fputs("must be given\n", out);
         else if (!rows->default_text[0])
@@ -167,6 +168,9 @@ static void schema_value(const struct np_option *row, FILE *out)
         break;
     case NP_OPT_TEXT:
         fputs("\"type\": \"string\"", out);
+        break;
+    case NP_OPT_TEXTS:
+        fputs("\"type\": [\"array\", \"string\"], \"items\": {\"type\": \"string\"}", out);
         break;
     case NP_OPT_CHOICE:
         fputs("\"enum\": [", out);

@@ -1,0 +1,17 @@
+#include "pipeline/cli.h"
+
+extern const struct np_command np_cmd_check;
+extern const struct np_command np_cmd_operators;
+extern const struct np_command np_cmd_version;
+
+int main(int argc, char **argv)
+{
+    static const struct np_command *const commands[] = {
+        &np_cmd_check,
+        &np_cmd_operators,
+        &np_cmd_version,
+        NULL,
+    };
+
+    return np_cli_run(commands, argc, argv);
+}
