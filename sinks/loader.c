@@ -57,6 +57,7 @@ static enum np_status open_feed(struct np_loader *loader, struct np_load_source 
     char labels[160];
     enum np_status status;
 
+    feed->index = source->n;
     feed->table = table;
     if (table->step) {
         feed->values = calloc(NP_ROW_N + table->step->columns.n, sizeof *feed->values);
@@ -386,6 +387,8 @@ enum np_status np_loader_write(struct np_loader *loader, const char *topic, int3
         return np_fail(err, NP_ERETRY, "loader: a batch of topic %s, partition %d does not begin at its cut %lld", topic,
                        (int)partition, (long long)position->cut);
     }
+    if (next == position->cut)
+        return NP_OK;
     context = (struct np_load_context){.pg = loader->pg, .tables = loader->tables, .sensors = loader->sensors,
                                        .channels = loader->channels,
                                        .now_ns = loader->deps->now_ns ? loader->deps->now_ns() : system_now()};
@@ -400,8 +403,12 @@ enum np_status np_loader_write(struct np_loader *loader, const char *topic, int3
         return after_failure(loader, position, status == NP_EDATA ? NP_ERETRY : status);
     position->cut = next;
     np_metric_observe(loader->commit_seconds, seconds() - began);
-    for (size_t f = 0; f < position->source->n; f++)
-        np_metric_add(position->source->feeds[f].rows_total, (double)loader->batch.feeds[f].n);
+    for (size_t f = 0; f < position->source->n; f++) {
+        const struct np_load_rows *rows = &loader->batch.feeds[f];
+
+        np_metric_add(position->source->feeds[f].rows_total, (double)(rows->n - rows->refused));
+        np_metric_add(position->source->feeds[f].rejected_total, (double)rows->rejected);
+    }
     return NP_OK;
 }
 

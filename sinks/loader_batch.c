@@ -67,7 +67,7 @@ enum np_status np_load_reject(struct np_load_batch *batch, const char *pipeline,
         return no_memory(err);
     batch->n_rejected++;
     if (feed)
-        np_metric_add(feed->rejected_total, 1);
+        batch->feeds[feed->index].rejected++;
     if (batch->n_rejected <= LOGGED)
         np_log(NP_LOG_WARNING, "loader", "row rejected", "topic=%s partition=%d offset=%lld table=%s reason=\"%s\"",
                message->topic, (int)message->partition, (long long)message->offset, feed ? feed->table->name : "-", reason);
@@ -308,7 +308,7 @@ enum np_status np_load_encode(struct np_load_batch *batch, const struct np_load_
         batch->n_feeds = source->n;
     }
     for (size_t f = 0; f < batch->n_feeds; f++)
-        batch->feeds[f].bytes.n = batch->feeds[f].n = 0;
+        batch->feeds[f].bytes.n = batch->feeds[f].n = batch->feeds[f].rejected = batch->feeds[f].refused = 0;
     batch->rejected.n = batch->n_rejected = batch->n_open = 0;
     batch->messages = messages;
     batch->n_messages = n;

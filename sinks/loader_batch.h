@@ -9,6 +9,7 @@
 
 /** What one topic fills: a table and the decoder for it. */
 struct np_load_feed {
+    size_t index;                 /* in the source, and in a batch */
     struct np_pg_table *table;
     struct np_row_decoder *rows;  /* a step's records */
     struct np_decoder *blocks;    /* or a stored input's readings */
@@ -26,6 +27,7 @@ struct np_load_source {
 struct np_load_rows {
     struct np_bytes bytes;
     size_t n, capacity;
+    size_t rejected, refused;     /* not among the rows; among them, but refused by the server */
     struct np_load_row {
         size_t at;                /* in bytes */
         uint32_t message;

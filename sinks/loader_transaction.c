@@ -75,9 +75,11 @@ static enum np_status copy_halving(struct np_load_batch *batch, const struct np_
     status = np_pg_run(context->pg, "ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows", err);
     if (status != NP_OK)
         return status;
-    if (high - low == 1)
+    if (high - low == 1) {
+        batch->feeds[feed->index].refused++;
         return np_load_reject(batch, context->tables->pipeline->name, &batch->messages[rows->items[low].message], feed,
                               why.text, err);
+    }
     status = copy_halving(batch, context, feed, rows, sql, low, (low + high) / 2, err);
     return status == NP_OK ? copy_halving(batch, context, feed, rows, sql, (low + high) / 2, high, err) : status;
 }

@@ -1,0 +1,170 @@
+/* Decoders for messages that are C structs, and a loader over them. */
+#ifndef NP_PG_LOADER_FIXTURE_H
+#define NP_PG_LOADER_FIXTURE_H
+
+#include "pg_fixture.h"
+
+struct fake_rows {
+    struct np_row_decoder decoder;
+    const struct np_step *step;
+};
+
+static enum np_status fake_row(struct np_row_decoder *decoder, const struct np_message *message, struct np_value *values,
+                               struct np_error *err)
+{
+    struct fake_rows *fake = (struct fake_rows *)decoder;
+    const struct made *made = message->value;
+
+    if (message->value_length != sizeof *made)
+        return np_fail(err, NP_EDATA, "a message of %zu bytes", message->value_length);
+    if (strcmp(made->step, fake->step->name) != 0)
+        return NP_EEND;
+    values[0].text = made->sensor;
+    values[1].text = made->channel;
+    values[2].i64 = made->start;
+    values[3].i64 = made->end;
+    values[4].f64 = made->coverage;
+    values[5].i64 = made->flags;
+    values[6].f64 = made->rms;
+    values[7].f64 = made->rms * 1.5;
+    values[8].i64 = made->n;
+    values[9].i64 = made->at;
+    values[10].text = made->note;
+    values[11].floats = made->x;
+    values[11].n = made->n_x;
+    return NP_OK;
+}
+
+static void fake_row_close(struct np_row_decoder *decoder)
+{
+    free(decoder);
+}
+
+static enum np_status open_fake_rows(struct np_row_decoder **out, const struct np_pipeline *pipeline,
+                                     const struct np_step *step, struct np_error *err)
+{
+    struct fake_rows *fake = calloc(1, sizeof *fake);
+
+    (void)pipeline;
+    if (!fake)
+        return np_fail(err, NP_ENOMEM, "fake");
+    fake->decoder = (struct np_row_decoder){fake_row, fake_row_close};
+    fake->step = step;
+    *out = &fake->decoder;
+    return NP_OK;
+}
+
+static enum np_status fake_blocks(struct np_decoder *decoder, const struct np_message *message, struct np_blocks *blocks,
+                                  const char **reason, struct np_error *err)
+{
+    const struct made *made = message->value;
+    struct np_block *block;
+    float *x;
+
+    (void)decoder;
+    np_blocks_clear(blocks);
+    if (message->value_length != sizeof *made) {
+        *reason = "schema";
+        return np_fail(err, NP_EDATA, "a message of %zu bytes", message->value_length);
+    }
+    x = np_blocks_samples(blocks, made->n_x);
+    block = np_blocks_add(blocks);
+    if (!x || !block)
+        return np_fail(err, NP_ENOMEM, "fake");
+    memcpy(x, made->x, made->n_x * sizeof *x);
+    block->sensor = made->sensor;
+    block->channel = made->channel;
+    block->t0_ns = made->start;
+    block->rate_hz = made->rate;
+    block->n = made->n_x;
+    block->x = x;
+    block->times = made->times;
+    return NP_OK;
+}
+
+static void fake_blocks_close(struct np_decoder *decoder)
+{
+    free(decoder);
+}
+
+static enum np_status open_fake_blocks(struct np_decoder **out, const struct np_pipeline *pipeline,
+                                       const struct np_input *input, struct np_error *err)
+{
+    (void)pipeline;
+    (void)input;
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return np_fail(err, NP_ENOMEM, "fake");
+    **out = (struct np_decoder){fake_blocks, fake_blocks_close};
+    return NP_OK;
+}
+
+static int64_t fake_now(void)
+{
+    return START;
+}
+
+static const struct np_loader_deps fake_deps = {open_fake_rows, open_fake_blocks, fake_now};
+static const struct np_source_state fresh = {"id-1", 0, 1000000};
+
+static struct np_loader *loader_open(struct world *w)
+{
+    struct np_loader *loader;
+    struct np_error err;
+
+    check(np_loader_open(&loader, &w->pipeline, &fake_deps, NULL, &err), &err);
+    return loader;
+}
+
+static struct made made_row(const char *step, int64_t number)
+{
+    static const char *const sensors[] = {"meter 1", "meter \"2\"", "Zähler\\3"};
+
+    return (struct made){.step = step, .sensor = sensors[number % 3], .channel = number % 2 ? "U1" : "U2",
+                         .start = START + number * 200000000, .end = START + (number + 1) * 200000000, .at = NP_NULL_LONG,
+                         .n = number, .rms = 230 + 0.25 * (double)number, .coverage = 1};
+}
+
+static struct np_message message_of(const struct made *made, const char *topic, int64_t offset)
+{
+    return (struct np_message){.topic = topic, .partition = 0, .offset = offset, .key = "key", .key_length = 3, .value = made,
+                               .value_length = sizeof *made};
+}
+
+/** Loads rows [cut, to) of a log whose message at offset o is row o of step "levels". @return the status of the write */
+static enum np_status load_log(struct np_loader *loader, int64_t to, int64_t batch, struct np_error *err)
+{
+    struct made *rows = calloc((size_t)batch, sizeof *rows);
+    struct np_message *messages = calloc((size_t)batch, sizeof *messages);
+    int64_t cut;
+    enum np_status status = np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, err);
+
+    while (status == NP_OK && cut < to) {
+        int64_t n = to - cut < batch ? to - cut : batch;
+
+        for (int64_t i = 0; i < n; i++) {
+            rows[i] = made_row("levels", cut + i);
+            messages[i] = message_of(&rows[i], "grid.levels", cut + i);
+        }
+        status = np_loader_write(loader, "grid.levels", 0, messages, (size_t)n, cut + n, err);
+        cut += n;
+    }
+    free(rows);
+    free(messages);
+    return status;
+}
+
+/** All rows 0 .. n-1 once, and the cut behind them. */
+static void assert_log_loaded(struct world *w, int64_t n)
+{
+    char expected[100];
+
+    snprintf(expected, sizeof expected, "%lld %lld %lld 0 %lld", (long long)n, (long long)n, (long long)n, (long long)n - 1);
+    assert_string_equal(value(w, "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
+                              "count(DISTINCT source_offset) || ' ' || min(source_offset) || ' ' || max(source_offset) FROM "
+                              "%s.levels_data", w->schema, w->schema), expected);
+    assert_string_equal(value(w, "SELECT count(*) FROM %s.levels WHERE n IS NULL OR rms <> 230 + 0.25 * n OR sensor <> "
+                              "(ARRAY['meter 1', 'meter \"2\"', 'Zähler\\3'])[n %% 3 + 1]", w->schema), "0");
+}
+
+#endif
