@@ -198,6 +198,7 @@ static void names_that_are_taken_or_too_long_are_refused_before_anything_is_made
     struct world *w = world_of(state);
     struct np_pg_tables *tables;
     struct np_error err;
+    const char *own;
 
     w->steps[0].name = (char *)"cuts";
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
@@ -209,10 +210,11 @@ static void names_that_are_taken_or_too_long_are_refused_before_anything_is_made
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
     assert_non_null(strstr(err.text, "two tables"));
     w->steps[0].name = (char *)"levels";
+    own = w->steps[0].columns.items[0].name;
     w->steps[0].columns.items[0].name = "source_offset";
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
     assert_non_null(strstr(err.text, "needs itself"));
-    w->steps[0].columns.items[0].name = strdup("rms");
+    w->steps[0].columns.items[0].name = own;
 }
 
 static const char *bounds(struct world *w, const char *table)
