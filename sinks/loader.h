@@ -1,5 +1,5 @@
 /* The loader: committed messages of result topics, and of inputs that are stored as they are, into PostgreSQL exactly once
- * (PROTOCOL.md, rules 15-18). This half knows nothing of Kafka: it is given messages and their offsets, and writes each
+ * (rules 15-18 of docs/delivery.md). This half knows nothing of Kafka: it is given messages and their offsets, and writes each
  * batch together with the partition's new cut in one database transaction. loader_kafka.h is the other half.
  * A loader belongs to one thread. Several loaders, also of the same partition, do no harm to each other. */
 #ifndef NP_LOADER_H

@@ -1,6 +1,6 @@
 /* One connection to PostgreSQL. The only user of libpq. Every error text is free of the password.
  * A connection belongs to one thread. After a failure look at np_pg_lost(): a lost connection is of no further use, and
- * the outcome of a COMMIT in flight is unknown (PROTOCOL.md, rule 16). */
+ * the outcome of a COMMIT in flight is unknown (rule 16 of docs/delivery.md). */
 #ifndef NP_PG_CONN_H
 #define NP_PG_CONN_H
 
