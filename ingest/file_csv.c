@@ -279,7 +279,7 @@ static enum np_status take_row(struct np_file *file, struct csv *csv, struct np_
     for (size_t i = 0; i < csv->n_columns; i++) {
         if (i == csv->time)
             continue;
-        if (np_number_parse(csv->fields[i], csv->decimal_comma, np_file_samples(blocks, channel) + n) == NP_NUMBER_BAD)
+        if (np_file_number(csv->fields[i], csv->decimal_comma, np_file_samples(blocks, channel) + n) == NP_NUMBER_BAD)
             return np_fail(err, NP_EDATA, "%s:%lld: column %zu (%.64s): \"%.64s\" is not a finite number (empty or NaN: missing)",
                            file->name, (long long)csv->lines.number, i + 1, file->channels[channel].name, csv->fields[i]);
         channel++;

@@ -205,7 +205,7 @@ static bool means_missing(const char *text)
     return *text == '\0';
 }
 
-enum np_number np_number_parse(const char *text, bool decimal_comma, float *value)
+enum np_number np_file_number(const char *text, bool decimal_comma, float *value)
 {
     double parsed;
 

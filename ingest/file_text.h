@@ -40,7 +40,7 @@ size_t np_fields_split(char *line, char separator, bool quoted, char **fields, s
 /** How a number ended up. */
 enum np_number { NP_NUMBER_OK, NP_NUMBER_MISSING, NP_NUMBER_BAD };
 /** A sample: finite decimal number; "", nan, na, null, none: missing, *value is NaN. */
-enum np_number np_number_parse(const char *text, bool decimal_comma, float *value);
+enum np_number np_file_number(const char *text, bool decimal_comma, float *value);
 /** The same in double; *value untouched if it is not a number. @return false: not a finite number */
 bool np_double_parse(const char *text, double *value);
 

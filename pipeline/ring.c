@@ -6,7 +6,6 @@
 
 #include "pipeline/hash.h"
 
-static const double border_slack = 1e-3;      /* [samples] ns rounding of t0 at up to 1 MHz */
 static const double drift_share = 200e-6;     /* of the block before */
 
 void np_ring_free(struct np_ring *ring)
@@ -33,7 +32,7 @@ static uint32_t first_at(const struct np_segment *seg, int64_t time_ns)
         return 0;
     if (time_ns >= seg->end_ns)
         return seg->n;
-    i = ceil((double)(time_ns - seg->t0_ns) * seg->rate_hz * 1e-9 - border_slack);
+    i = ceil((double)(time_ns - seg->t0_ns) * seg->rate_hz * 1e-9 - NP_BORDER_SLACK);
     return i < seg->n ? (uint32_t)i : seg->n;
 }
 
@@ -257,7 +256,7 @@ static uint32_t join(struct walk *w, const struct np_segment *seg, uint32_t from
     double tolerance = 0.5 + drift_share * w->next.block, distance, before = 0;
 
     if (w->next.time_ns == NP_TIME_UNSET) {      /* the first block of all: any phase is right */
-        distance = floor(samples_between(w->from_ns, start_ns, seg->rate_hz) + border_slack);
+        distance = floor(samples_between(w->from_ns, start_ns, seg->rate_hz) + NP_BORDER_SLACK);
         w->span.missing += distance > 0 ? (uint32_t)fmin(distance, UINT32_MAX) : 0;
         return 0;
     }
@@ -267,7 +266,7 @@ static uint32_t join(struct walk *w, const struct np_segment *seg, uint32_t from
     if (distance <= tolerance)
         return 0;
     if (w->next.time_ns < w->from_ns)            /* what was missing before this window was told there */
-        before = ceil(samples_between(w->next.time_ns, w->from_ns, seg->rate_hz) - border_slack);
+        before = ceil(samples_between(w->next.time_ns, w->from_ns, seg->rate_hz) - NP_BORDER_SLACK);
     w->span.missing += (uint32_t)fmax(0, fmin(round(distance) - before, UINT32_MAX));
     return 0;
 }

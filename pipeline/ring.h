@@ -16,6 +16,7 @@
 #include "pipeline/block.h"
 
 #define NP_TIME_UNSET INT64_MIN
+#define NP_BORDER_SLACK 1e-3  /* [samples] a time this close before a border is on it: t0 is rounded to ns, at up to 1 MHz */
 
 struct np_segment {
     int64_t t0_ns, end_ns;        /* first sample; one period after the last */

@@ -83,6 +83,7 @@ enum np_status np_task_snapshot(const struct np_task *task, struct np_bytes *out
         const struct np_stream *stream = task->streams[i];
         put_text(&w, stream->sensor);
         put_text(&w, stream->channel);
+        put_i64(&w, stream->last_ns);
         put_i64(&w, stream->high_ns);
         put_u32(&w, (stream->idle ? 1u : 0) | (stream->ring.readings ? 2u : 0));
         put(&w, &stream->ring.rate_hz, sizeof stream->ring.rate_hz);
@@ -247,6 +248,7 @@ static void take_stream(struct reader *r, struct np_task *task)
         r->failed |= !stream;
         stream = stream ? stream : &gone;
     }
+    stream->last_ns = take_i64(r);
     stream->high_ns = take_i64(r);
     flags = take_u32(r);
     stream->idle = flags & 1;

@@ -346,7 +346,8 @@ enum np_status np_stage_idle(struct np_stage *stage, int64_t last_ns, int64_t ti
     struct np_task *task = stage->stream->task;
     struct np_pending mark = {.stage = stage, .idle = true, .order_ns = last_ns, .start_ns = last_ns,
                               .end_ns = time_ns, .offset = task->offset};
-    enum np_status st = np_stage_advance(stage, last_ns, true, err);
+    int64_t watermark_ns = stage->step->parent < 0 ? stage->stream->high_ns : last_ns;
+    enum np_status st = np_stage_advance(stage, watermark_ns, true, err);
 
     if (st == NP_OK && stage->state && time_ns != NP_TIME_UNSET) {
         struct push push = push_begin(stage, err);

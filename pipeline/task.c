@@ -94,7 +94,7 @@ static struct np_stream *stream_open(struct np_task *task, const char *sensor, c
         goto fail;
     stream->task = task;
     stream->ordinal = (uint32_t)task->n_streams;
-    stream->high_ns = NP_TIME_UNSET;
+    stream->last_ns = stream->high_ns = NP_TIME_UNSET;
     stream->sensor = strdup(sensor);
     stream->channel = strdup(channel);
     if (!stream->sensor || !stream->channel ||
@@ -208,7 +208,7 @@ static enum np_status put(struct np_task *task, struct np_stream *stream, const 
     enum np_put result = NP_PUT_TAKEN;
 
     if (block->rate_hz > 0) {
-        double before = ceil((double)(closed - block->t0_ns) * block->rate_hz * 1e-9 - 1e-3);
+        double before = ceil((double)(closed - block->t0_ns) * block->rate_hz * 1e-9 - NP_BORDER_SLACK);
         if (closed > block->t0_ns)
             n_late = before < block->n ? (uint32_t)before : block->n;
         if (n_late < block->n)
@@ -234,17 +234,25 @@ static enum np_status put(struct np_task *task, struct np_stream *stream, const 
     return NP_OK;
 }
 
-/* Just behind the last sample. Not one period behind it: where drift makes the next block begin early, its first
- * sample may still belong to the window that this block nearly fills. */
-static int64_t block_end(const struct np_block *block)
+static int64_t block_last(const struct np_block *block)
 {
-    int64_t end = INT64_MIN;
+    int64_t last = INT64_MIN;
 
     if (block->rate_hz > 0)
-        return block->t0_ns + llround((block->n - 1) * 1e9 / block->rate_hz) + 1;
+        return block->t0_ns + llround((block->n - 1) * 1e9 / block->rate_hz);
     for (uint32_t i = 0; i < block->n; i++)
-        end = block->times[i] >= end ? block->times[i] + 1 : end;
-    return end;
+        last = block->times[i] > last ? block->times[i] : last;
+    return last;
+}
+
+/* Just behind the last sample. Not one period behind it: where drift makes the next block begin early, its first
+ * sample may still belong to the window that this block nearly fills. But behind it by more than the slack with
+ * which the ring judges borders, so that a walk up to here takes the sample in. */
+static int64_t block_end(const struct np_block *block)
+{
+    double behind = block->rate_hz > 0 ? 2 * NP_BORDER_SLACK * 1e9 / block->rate_hz : 0;
+
+    return block_last(block) + llround(behind) + 1;
 }
 
 static int64_t block_begin(const struct np_block *block)
@@ -277,7 +285,7 @@ static enum np_status fall_silent(struct np_stream *stream, int64_t time_ns, str
 
     stream->idle = true;
     for (size_t i = 0; i < stream->n_stages && st == NP_OK; i++)
-        st = np_stage_idle(&stream->stages[i], stream->high_ns, time_ns, err);
+        st = np_stage_idle(&stream->stages[i], stream->last_ns, time_ns, err);
     np_ring_drop_before(&stream->ring, np_stream_closed(stream));
     return st;
 }
@@ -318,6 +326,7 @@ static enum np_status feed_block(struct np_task *task, const struct np_block *bl
         return st;
     if (stream->high_ns == NP_TIME_UNSET || end_ns > stream->high_ns) {
         stream->high_ns = end_ns;
+        stream->last_ns = block_last(block);
         stream->idle = false;
     }
     if (task->event_time_ns == NP_TIME_UNSET || end_ns > task->event_time_ns)

@@ -37,7 +37,8 @@ struct np_stream {
     struct np_task *task;
     uint32_t ordinal;             /* in order of first appearance in the partition */
     char *sensor, *channel;
-    int64_t high_ns;              /* just behind the latest sample; NP_TIME_UNSET */
+    int64_t last_ns;              /* time of the latest sample; NP_TIME_UNSET */
+    int64_t high_ns;              /* just behind it: everything up to here may be closed, less the lateness */
     bool idle;
     bool touched;                 /* by the message being fed */
     struct np_ring ring;
