@@ -5,6 +5,7 @@
 #define NP_CLI_H
 
 #include "pipeline/option.h"
+#include "pipeline/pipeline.h"
 
 enum np_exit {
     NP_EXIT_OK = 0,
@@ -26,6 +27,12 @@ struct np_command {
 
 /** Finds the command, reads its flags, runs it; `help`, --help and --version are answered here. @return exit status */
 int np_cli_run(const struct np_command *const *commands, int argc, char **argv);
+/**
+ * Loads a pipeline file for a command; every mistake is printed to stderr.
+ * @param secrets  read the files and variables that hold secrets: servers will be asked
+ * @return given, or NULL with what to exit with in *failed
+ */
+struct np_pipeline *np_cli_pipeline(const char *path, bool secrets, enum np_exit *failed);
 /** Prints "netzpuls: text" to stderr. @return what the program must exit with for this status */
 enum np_exit np_cli_fail(const struct np_error *err);
 

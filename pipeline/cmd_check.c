@@ -13,9 +13,8 @@ static const struct np_option check_flags[] = {
 static enum np_exit check(const void *conf, int n_arguments, char **arguments)
 {
     const struct check_conf *flags = conf;
-    struct np_mistakes mistakes = {.file = n_arguments > 0 ? arguments[0] : NULL};
     struct np_pipeline *pipeline;
-    enum np_exit status = NP_EXIT_OK;
+    enum np_exit status;
 
     if (flags->schema) {
         np_pipeline_schema(stdout);
@@ -25,15 +24,10 @@ static enum np_exit check(const void *conf, int n_arguments, char **arguments)
         fputs("netzpuls check: a pipeline file is missing: netzpuls check PIPELINE\n", stderr);
         return NP_EXIT_MISTAKE;
     }
-    pipeline = np_pipeline_load(arguments[0], &mistakes);
-    if (!pipeline) {
-        np_mistakes_print(&mistakes, stderr);
-        status = mistakes.out_of_memory ? NP_EXIT_FAILURE : NP_EXIT_MISTAKE;
-    } else {
+    pipeline = np_cli_pipeline(arguments[0], false, &status);
+    if (pipeline)
         printf("%s: ok: %zu inputs, %zu steps\n", arguments[0], pipeline->n_inputs, pipeline->n_steps);
-    }
     np_pipeline_free(pipeline);
-    np_mistakes_free(&mistakes);
     return status;
 }
 
@@ -43,7 +37,7 @@ const struct np_command np_cmd_check = {
     .max_arguments = 1,
     .help = "Says everything that is wrong with a pipeline file.",
     .text = "Each mistake is one line on stderr: FILE:LINE:COLUMN: what is wrong, and what is allowed.\n"
-            "Nothing is connected to. Environment variables and secret files that the file names must be there.\n\n"
+            "Nothing is connected to. Environment variables that the file names must be set.\n\n"
             "  netzpuls check feeder.yaml\n"
             "  netzpuls check --schema > pipeline.schema.json\n",
     .flags = check_flags,

@@ -2,6 +2,7 @@
 
 extern const struct np_command np_cmd_check;
 extern const struct np_command np_cmd_operators;
+extern const struct np_command np_cmd_replay;
 extern const struct np_command np_cmd_version;
 
 int main(int argc, char **argv)
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
     static const struct np_command *const commands[] = {
         &np_cmd_check,
         &np_cmd_operators,
+        &np_cmd_replay,
         &np_cmd_version,
         NULL,
     };

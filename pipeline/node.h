@@ -26,6 +26,7 @@ struct np_node {
 /** All mistakes of one file, in the order found. */
 struct np_mistakes {
     const char *file;            /* borrowed; the name printed before each mistake */
+    bool without_secrets;        /* set by the caller: no server will be asked, so secret files need not be there */
     bool out_of_memory;          /* a mistake could not be kept */
     size_t n;
     struct np_mistake {
