@@ -212,6 +212,7 @@ static void loaders_that_race_for_a_partition_never_double_a_row(void **state)
     assert_log_loaded(w, 5000);
 }
 
+#ifdef NP_CRASH_POINTS
 /* Lets a child load with one crash point armed; it must die of it. */
 static void load_and_die(struct world *w, const char *point, int64_t to)
 {
@@ -232,6 +233,7 @@ static void load_and_die(struct world *w, const char *point, int64_t to)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
+#endif
 
 static void a_loader_killed_at_any_of_its_steps_loses_and_doubles_nothing(void **state)
 {
