@@ -65,8 +65,8 @@ static enum np_status open_feed(struct np_loader *loader, struct np_load_source 
             return np_fail(err, NP_ENOMEM, "loader: values");
     }
     source->n++;
-    status = table->step ? loader->deps->open_row_decoder(&feed->rows, loader->pipeline, table->step, err)
-                         : loader->deps->open_decoder(&feed->blocks, loader->pipeline, table->input, err);
+    status = table->step ? loader->deps->open_row_decoder(loader->deps->context, &feed->rows, loader->pipeline, table->step, err)
+                         : loader->deps->open_decoder(loader->deps->context, &feed->blocks, loader->pipeline, table->input, err);
     if (status != NP_OK || !loader->metrics)
         return status;
     snprintf(labels, sizeof labels, "table=\"%s\"", table->name);

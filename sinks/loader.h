@@ -14,11 +14,12 @@ struct np_loader;
 /** How the loader gets at the decoders, which live in ingest/. */
 struct np_loader_deps {
     /** Opens a decoder of the messages of step->topic for one step. @param out given */
-    enum np_status (*open_row_decoder)(struct np_row_decoder **out, const struct np_pipeline *pipeline,
+    enum np_status (*open_row_decoder)(void *context, struct np_row_decoder **out, const struct np_pipeline *pipeline,
                                        const struct np_step *step, struct np_error *err);
     /** Opens a decoder of an input, for stored inputs. @param out given */
-    enum np_status (*open_decoder)(struct np_decoder **out, const struct np_pipeline *pipeline,
+    enum np_status (*open_decoder)(void *context, struct np_decoder **out, const struct np_pipeline *pipeline,
                                    const struct np_input *input, struct np_error *err);
+    void *context;                /* of both */
     int64_t (*now_ns)(void);      /* the clock, to tell absurd times; NULL: the system's */
 };
 

@@ -40,12 +40,12 @@ static void fake_row_close(struct np_row_decoder *decoder)
     free(decoder);
 }
 
-static enum np_status open_fake_rows(struct np_row_decoder **out, const struct np_pipeline *pipeline,
+static enum np_status open_fake_rows(void *context, struct np_row_decoder **out, const struct np_pipeline *pipeline,
                                      const struct np_step *step, struct np_error *err)
 {
     struct fake_rows *fake = calloc(1, sizeof *fake);
 
-    (void)pipeline;
+    (void)context, (void)pipeline;
     if (!fake)
         return np_fail(err, NP_ENOMEM, "fake");
     fake->decoder = (struct np_row_decoder){fake_row, fake_row_close};
@@ -87,11 +87,10 @@ static void fake_blocks_close(struct np_decoder *decoder)
     free(decoder);
 }
 
-static enum np_status open_fake_blocks(struct np_decoder **out, const struct np_pipeline *pipeline,
+static enum np_status open_fake_blocks(void *context, struct np_decoder **out, const struct np_pipeline *pipeline,
                                        const struct np_input *input, struct np_error *err)
 {
-    (void)pipeline;
-    (void)input;
+    (void)context, (void)pipeline, (void)input;
     *out = calloc(1, sizeof **out);
     if (!*out)
         return np_fail(err, NP_ENOMEM, "fake");
@@ -104,7 +103,8 @@ static int64_t fake_now(void)
     return START;
 }
 
-static const struct np_loader_deps fake_deps = {open_fake_rows, open_fake_blocks, fake_now};
+static const struct np_loader_deps fake_deps = {.open_row_decoder = open_fake_rows, .open_decoder = open_fake_blocks,
+                                               .now_ns = fake_now};
 static const struct np_source_state fresh = {"id-1", 0, 1000000};
 
 static struct np_loader *loader_open(struct world *w)
