@@ -32,8 +32,9 @@ struct spectrum {
     struct cvec *lane_twiddle; /* split: [blocks][7], w_H^(l k) */
     struct cvec *pair_twiddle; /* split: [blocks][8], w_n^(k + M j) */
     float *root;               /* whole, even n: [n / 2 + 1] w_n^k, re and im */
-    uint32_t *peak_bin;        /* [n_peaks + 1] */
-    double (*peak_power)[3];   /* [n_peaks + 1] */
+    float *peak_value;         /* [n_peaks], the strongest first, then 0 */
+    uint32_t *peak_bin;        /* [n_peaks] */
+    double (*peak_power)[3];   /* [n_peaks] */
 };
 
 static void *floats_alloc(size_t n)
@@ -64,6 +65,7 @@ void NP_CPU(np_spectrum_close)(struct np_spectrum_plan *plan)
     free(sp->lane_twiddle);
     free(sp->pair_twiddle);
     free(sp->root);
+    free(sp->peak_value);
     free(sp->peak_bin);
     free(sp->peak_power);
     free(sp);
@@ -104,7 +106,8 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
     sp->window = floats_alloc(round_up(n, NP_ROW_ALIGN));
     sp->power = floats_alloc(sp->power_stride * (sp->split ? 1 : LANES));
     sp->z = floats_alloc(sp->split ? n : round_up(n, LANES) * LANES * (n % 2 ? 2 : 1));
-    sp->peak_bin = malloc((plan->n_peaks + 1) * sizeof *sp->peak_bin);
+    sp->peak_value = malloc((plan->n_peaks + 1) * sizeof *sp->peak_value);
+    sp->peak_bin = calloc(plan->n_peaks + 1, sizeof *sp->peak_bin);
     sp->peak_power = malloc((plan->n_peaks + 1) * sizeof *sp->peak_power);
     ok = np_cpu_fft_open(&sp->fft, sp->split ? n / 16 : n % 2 ? n : half);
     if (sp->split) {
@@ -119,7 +122,7 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
         }
         ok &= sp->root != NULL;
     }
-    if (!ok || !sp->window || !sp->power || !sp->z || !sp->peak_bin || !sp->peak_power) {
+    if (!ok || !sp->window || !sp->power || !sp->z || !sp->peak_value || !sp->peak_bin || !sp->peak_power) {
         NP_CPU(np_spectrum_close)(plan);
         return NP_KERNELS_ENOMEM;
     }
@@ -252,36 +255,44 @@ static double band_sum(const float *power, uint32_t first, uint32_t end)
     return sum;
 }
 
-/* keeps the strongest n_max maxima, of equal ones the first; returns how many are kept now */
-static uint32_t peak_insert(struct spectrum *sp, const float *power, uint32_t k, uint32_t n_found,
-                            uint32_t n_max)
+/* Puts a maximum among the n_max strongest, of equal ones the first found first. Without branches: where it
+ * belongs cannot be predicted, and a row of noise has dozens. */
+static inline void peak_insert(float *value, uint32_t *bin, uint32_t n_max, float new_value, uint32_t new_bin)
 {
-    uint32_t at = n_found;
+    uint32_t moved = 0;
 
-    for (; at > 0 && power[sp->peak_bin[at - 1]] < power[k]; at--)
-        sp->peak_bin[at] = sp->peak_bin[at - 1];
-    sp->peak_bin[at] = k;
-    return n_found < n_max ? n_found + 1 : n_found;
+    for (uint32_t i = 0; i < n_max; i++) {
+        float old_value = value[i];
+        uint32_t old_bin = bin[i];
+
+        moved |= new_value > old_value;
+        value[i] = moved ? new_value : old_value;
+        bin[i] = moved ? new_bin : old_bin;
+        new_value = moved ? old_value : new_value;
+        new_bin = moved ? old_bin : new_bin;
+    }
 }
 
-/* the maxima among bins first .. end - 1; power reaches a vector past end */
+/* the maxima among bins first .. end - 1; power reaches a vector past end. Returns how many there were. */
 static uint32_t peaks_scan(struct spectrum *sp, const float *power, uint32_t first, uint32_t end,
-                           uint32_t n_found, uint32_t n_max)
+                           uint32_t n_max)
 {
-    float weakest = n_found == n_max ? power[sp->peak_bin[n_max - 1]] : 0.0f;
+    float *value = sp->peak_value, weakest = value[n_max - 1];
+    uint32_t *bin = sp->peak_bin, n_found = 0;
 
     for (uint32_t k = first; k < end; k += LANES) {
-        vec here = vec_load(power + k);
-        ivec is_peak =
-            (here > weakest) & (here > vec_load(power + k - 1)) & (here >= vec_load(power + k + 1));
+        vec here = vec_load(power + k), left = vec_load(power + k - 1), right = vec_load(power + k + 1);
+        unsigned bits = vec_bits((here > weakest) & (here > left) & (here >= right));
 
-        if (!vec_any(is_peak))
-            continue;
-        for (uint32_t i = k; i < k + LANES && i < end; i++)
-            if (power[i] > weakest && power[i] > power[i - 1] && power[i] >= power[i + 1]) {
-                n_found = peak_insert(sp, power, i, n_found, n_max);
-                weakest = n_found == n_max ? power[sp->peak_bin[n_max - 1]] : 0.0f;
-            }
+        if (end - k < LANES)
+            bits &= (1u << (end - k)) - 1u;
+        for (; bits; bits &= bits - 1) {
+            uint32_t i = k + (uint32_t)__builtin_ctz(bits);
+
+            peak_insert(value, bin, n_max, power[i], i);
+            n_found++;
+        }
+        weakest = value[n_max - 1];
     }
     return n_found;
 }
@@ -292,16 +303,18 @@ static void peaks_find(const struct np_spectrum_plan *plan, const float *power, 
     const uint32_t end = plan->n_bins - 1, n_max = plan->n_peaks;
     uint32_t n_found = 0, k = 1;
 
+    memset(sp->peak_value, 0, n_max * sizeof *sp->peak_value);
     for (; k + 4 * LANES <= end; k += 4 * LANES) {
         vec a = vec_max(vec_load(power + k), vec_load(power + k + LANES));
         vec b = vec_max(vec_load(power + k + 2 * LANES), vec_load(power + k + 3 * LANES));
 
         /* most of a row holds nothing above the weakest peak kept */
-        if (n_found < n_max || vec_any(vec_max(a, b) > power[sp->peak_bin[n_max - 1]]))
-            n_found = peaks_scan(sp, power, k, k + 4 * LANES, n_found, n_max);
+        if (vec_bits(vec_max(a, b) > sp->peak_value[n_max - 1]))
+            n_found += peaks_scan(sp, power, k, k + 4 * LANES, n_max);
     }
     if (k < end)
-        n_found = peaks_scan(sp, power, k, end, n_found, n_max);
+        n_found += peaks_scan(sp, power, k, end, n_max);
+    n_found = n_found < n_max ? n_found : n_max;
     for (uint32_t i = 0; i < n_found; i++)
         for (uint32_t side = 0; side < 3; side++)
             sp->peak_power[i][side] = power[sp->peak_bin[i] - 1 + side];
@@ -336,6 +349,13 @@ static void row_finish(const struct np_spectrum_plan *plan, float *power, const 
     }
 }
 
+/* calls a row to the cache, if there is one of that number */
+static void row_call(const struct np_rows *rows, size_t r)
+{
+    for (uint32_t j = 0; r < rows->n_rows && j < rows->n[r]; j += 16)
+        __builtin_prefetch(rows->x + rows->offset[r] + j, 0, 2);
+}
+
 enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, const struct np_rows *rows,
                                                const struct np_spectrum_out *out)
 {
@@ -352,8 +372,10 @@ enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, co
         for (size_t i = 0; i < LANES; i++)
             x[i] = rows->x + rows->offset[i < n_here ? r + i : r];
         whole_rows(sp, plan->n_samples, x);
-        for (size_t i = 0; i < n_here; i++)
+        for (size_t i = 0; i < n_here; i++) {
+            row_call(rows, r + LANES + i);
             row_finish(plan, sp->power + sp->power_stride * i, out, r + i);
+        }
     }
     return NP_KERNELS_OK;
 }

@@ -38,22 +38,23 @@ INLINE vec vec_of(float x)
     return (vec){x, x, x, x, x, x, x, x};
 }
 
-INLINE bool vec_any(ivec mask)
+/* bit i: lane i of the mask is set */
+INLINE unsigned vec_bits(ivec mask)
 {
 #if defined(__AVX__)
-    return __builtin_ia32_movmskps256((vec)mask) != 0;
+    return (unsigned)__builtin_ia32_movmskps256((vec)mask);
 #elif defined(__SSE__)
     typedef float half __attribute__((vector_size(16)));
     half h[2];
 
     memcpy(h, &mask, sizeof mask);
-    return (__builtin_ia32_movmskps(h[0]) | __builtin_ia32_movmskps(h[1])) != 0;
+    return (unsigned)__builtin_ia32_movmskps(h[0]) | (unsigned)__builtin_ia32_movmskps(h[1]) << 4;
 #else
-    int32_t all = 0;
+    unsigned bits = 0;
 
     for (unsigned i = 0; i < LANES; i++)
-        all |= mask[i];
-    return all != 0;
+        bits |= (mask[i] & 1u) << i;
+    return bits;
 #endif
 }
 
