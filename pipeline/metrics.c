@@ -1,124 +1,169 @@
 #include "pipeline/metrics.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct family;
+
+/* One series. Values change without a lock; everything else is constant once it is linked in. */
 struct np_metric {
+    const struct family *family;
+    char *labels;
+    _Atomic double value;           /* counter, gauge; histogram: sum of the observations */
+    _Atomic uint64_t *counts;       /* histogram: [n_bounds + 1], of each bucket alone; the last is above all bounds */
     struct np_metric *next;
+};
+
+/* All series of a name, which must stand together in the text. */
+struct family {
+    char *name, *help;
     enum np_metric_type type;
-    char *name, *labels, *help;
-    _Atomic double value;         /* of a histogram: the sum */
     size_t n_bounds;
-    double *bounds;               /* [n_bounds]; the bucket +Inf follows */
-    atomic_ulong *buckets;        /* [n_bounds + 1], not cumulative */
+    double *bounds;
+    struct np_metric *first;
+    struct family *next;
 };
 
 struct np_metrics {
-    pthread_mutex_t lock;         /* of the list; values need none */
-    struct np_metric *first;      /* sorted by name, then labels */
+    pthread_mutex_t lock;           /* over the lists, not over the values */
+    struct family *first;
 };
 
 struct np_metrics *np_metrics_open(void)
 {
     struct np_metrics *metrics = calloc(1, sizeof *metrics);
 
-    if (metrics && pthread_mutex_init(&metrics->lock, NULL) != 0) {
-        free(metrics);
-        return NULL;
-    }
+    if (metrics)
+        pthread_mutex_init(&metrics->lock, NULL);
     return metrics;
 }
 
-static void metric_free(struct np_metric *metric)
+static void metric_close(struct np_metric *metric)
 {
     if (!metric)
         return;
-    free(metric->name);
     free(metric->labels);
-    free(metric->help);
-    free(metric->bounds);
-    free(metric->buckets);
+    free(metric->counts);
     free(metric);
+}
+
+static void family_close(struct family *family)
+{
+    if (!family)
+        return;
+    for (struct np_metric *next, *metric = family->first; metric; metric = next) {
+        next = metric->next;
+        metric_close(metric);
+    }
+    free(family->name);
+    free(family->help);
+    free(family->bounds);
+    free(family);
 }
 
 void np_metrics_close(struct np_metrics *metrics)
 {
     if (!metrics)
         return;
-    while (metrics->first) {
-        struct np_metric *next = metrics->first->next;
-
-        metric_free(metrics->first);
-        metrics->first = next;
+    for (struct family *next, *family = metrics->first; family; family = next) {
+        next = family->next;
+        family_close(family);
     }
     pthread_mutex_destroy(&metrics->lock);
     free(metrics);
 }
 
-static struct np_metric *metric_make(enum np_metric_type type, const char *name, const char *labels, const char *help,
-                                     const double *bounds)
+static struct family *family_open(enum np_metric_type type, const char *name, const char *help, const double *bounds)
+{
+    struct family *family = calloc(1, sizeof *family);
+
+    if (!family)
+        return NULL;
+    family->type = type;
+    family->name = strdup(name);
+    family->help = strdup(help);
+    while (bounds && bounds[family->n_bounds] != 0)
+        family->n_bounds++;
+    family->bounds = calloc(family->n_bounds + 1, sizeof *family->bounds);
+    if (!family->name || !family->help || !family->bounds) {
+        family_close(family);
+        return NULL;
+    }
+    for (size_t i = 0; i < family->n_bounds; i++)
+        family->bounds[i] = bounds[i];
+    return family;
+}
+
+static struct np_metric *metric_open(const struct family *family, const char *labels)
 {
     struct np_metric *metric = calloc(1, sizeof *metric);
 
     if (!metric)
         return NULL;
-    metric->type = type;
-    metric->name = strdup(name);
+    metric->family = family;
     metric->labels = strdup(labels);
-    metric->help = strdup(help);
-    while (type == NP_METRIC_HISTOGRAM && bounds && bounds[metric->n_bounds] != 0)
-        metric->n_bounds++;
-    metric->bounds = calloc(metric->n_bounds + 1, sizeof *metric->bounds);
-    metric->buckets = calloc(metric->n_bounds + 1, sizeof *metric->buckets);
-    if (!metric->name || !metric->labels || !metric->help || !metric->bounds || !metric->buckets) {
-        metric_free(metric);
+    if (family->type == NP_METRIC_HISTOGRAM)
+        metric->counts = calloc(family->n_bounds + 1, sizeof *metric->counts);
+    if (!metric->labels || (family->type == NP_METRIC_HISTOGRAM && !metric->counts)) {
+        metric_close(metric);
         return NULL;
     }
-    if (metric->n_bounds > 0)
-        memcpy(metric->bounds, bounds, metric->n_bounds * sizeof *bounds);
     return metric;
 }
 
-struct np_metric *np_metric(struct np_metrics *metrics, enum np_metric_type type, const char *name, const char *labels,
-                            const char *help, const double *bounds)
+/* Both keep their lists in the order of making, so that the text does not jump from scrape to scrape. */
+static struct family *find_family(struct np_metrics *metrics, enum np_metric_type type, const char *name,
+                                  const char *help, const double *bounds)
 {
-    struct np_metric **at, *metric;
-    int order = -1;
+    struct family **place = &metrics->first;
 
+    while (*place && strcmp((*place)->name, name) != 0)
+        place = &(*place)->next;
+    if (!*place)
+        *place = family_open(type, name, help, bounds);
+    return *place && (*place)->type == type ? *place : NULL;
+}
+
+static struct np_metric *find_metric(struct family *family, const char *labels)
+{
+    struct np_metric **place = &family->first;
+
+    while (*place && strcmp((*place)->labels, labels) != 0)
+        place = &(*place)->next;
+    if (!*place)
+        *place = metric_open(family, labels);
+    return *place;
+}
+
+struct np_metric *np_metric(struct np_metrics *metrics, enum np_metric_type type, const char *name,
+                            const char *labels, const char *help, const double *bounds)
+{
+    struct family *family;
+    struct np_metric *metric;
+
+    if (!metrics)
+        return NULL;
     pthread_mutex_lock(&metrics->lock);
-    for (at = &metrics->first; *at; at = &(*at)->next) {
-        order = strcmp((*at)->name, name);
-        if (order == 0)
-            order = strcmp((*at)->labels, labels);
-        if (order >= 0)
-            break;
-    }
-    metric = *at && order == 0 ? *at : NULL;
-    if (!metric) {
-        metric = metric_make(type, name, labels, help, bounds);
-        if (metric) {
-            metric->next = *at;
-            *at = metric;
-        }
-    }
+    family = find_family(metrics, type, name, help, bounds);
+    metric = family ? find_metric(family, labels) : NULL;
     pthread_mutex_unlock(&metrics->lock);
     return metric;
 }
 
-static void add(_Atomic double *to, double value)
-{
-    double old = atomic_load_explicit(to, memory_order_relaxed);
-
-    while (!atomic_compare_exchange_weak_explicit(to, &old, old + value, memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
 void np_metric_add(struct np_metric *metric, double value)
 {
-    if (metric)
-        add(&metric->value, value);
+    double old;
+
+    if (!metric)
+        return;
+    old = atomic_load_explicit(&metric->value, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&metric->value, &old, old + value, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
 }
 
 void np_metric_set(struct np_metric *metric, double value)
@@ -129,60 +174,85 @@ void np_metric_set(struct np_metric *metric, double value)
 
 void np_metric_observe(struct np_metric *metric, double value)
 {
-    size_t i = 0;
+    size_t bucket = 0;
 
-    if (!metric)
+    if (!metric || !metric->counts)
         return;
-    while (i < metric->n_bounds && !(value <= metric->bounds[i]))
-        i++;
-    atomic_fetch_add_explicit(&metric->buckets[i], 1, memory_order_relaxed);
-    add(&metric->value, value);
+    while (bucket < metric->family->n_bounds && !(value <= metric->family->bounds[bucket]))
+        bucket++;
+    atomic_fetch_add_explicit(&metric->counts[bucket], 1, memory_order_relaxed);
+    np_metric_add(metric, value);
 }
 
-/* HELP texts: backslash and line end are escaped (label values come escaped from the caller). */
-static void write_help(const char *help, FILE *out)
+/* The shortest form that reads back as the same number: bounds stay "0.1". @return out */
+static const char *number_text(double value, char out[32])
+{
+    if (isnan(value))
+        return strcpy(out, "NaN");
+    if (isinf(value))
+        return strcpy(out, value > 0 ? "+Inf" : "-Inf");
+    snprintf(out, 32, "%.15g", value);
+    if (strtod(out, NULL) != value)
+        snprintf(out, 32, "%.17g", value);
+    return out;
+}
+
+static void write_sample(FILE *out, const struct np_metric *metric, const char *suffix, const char *bound, double value)
+{
+    const char *labels = metric->labels;
+    char number[32];
+
+    fprintf(out, "%s%s", metric->family->name, suffix);
+    if (*labels || bound)
+        fprintf(out, "{%s%s%s%s%s}", labels, *labels && bound ? "," : "", bound ? "le=\"" : "", bound ? bound : "",
+                bound ? "\"" : "");
+    fprintf(out, " %s\n", number_text(value, number));
+}
+
+static void write_histogram(FILE *out, const struct np_metric *metric)
+{
+    uint64_t count = 0;
+    char bound[32];
+
+    for (size_t i = 0; i <= metric->family->n_bounds; i++) {
+        count += atomic_load_explicit(&metric->counts[i], memory_order_relaxed);
+        number_text(i < metric->family->n_bounds ? metric->family->bounds[i] : INFINITY, bound);
+        write_sample(out, metric, "_bucket", bound, (double)count);
+    }
+    write_sample(out, metric, "_sum", NULL, atomic_load_explicit(&metric->value, memory_order_relaxed));
+    write_sample(out, metric, "_count", NULL, (double)count);
+}
+
+static void write_escaped(FILE *out, const char *help)
 {
     for (; *help; help++) {
-        if (*help == '\\' || *help == '\n')
-            fputc('\\', out);
-        fputc(*help == '\n' ? 'n' : *help, out);
+        if (*help == '\\')
+            fputs("\\\\", out);
+        else if (*help == '\n')
+            fputs("\\n", out);
+        else
+            fputc(*help, out);
     }
-}
-
-static void write_histogram(const struct np_metric *metric, FILE *out)
-{
-    const char *comma = metric->labels[0] ? "," : "";
-    const char *open = metric->labels[0] ? "{" : "", *close = metric->labels[0] ? "}" : "";
-    unsigned long count = 0;
-
-    for (size_t i = 0; i < metric->n_bounds; i++) {
-        count += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
-        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %lu\n", metric->name, metric->labels, comma, metric->bounds[i], count);
-    }
-    count += atomic_load_explicit(&metric->buckets[metric->n_bounds], memory_order_relaxed);
-    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %lu\n", metric->name, metric->labels, comma, count);
-    fprintf(out, "%s_sum%s%s%s %.17g\n", metric->name, open, metric->labels, close, atomic_load(&metric->value));
-    fprintf(out, "%s_count%s%s%s %lu\n", metric->name, open, metric->labels, close, count);
 }
 
 void np_metrics_write(struct np_metrics *metrics, FILE *out)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
-    const char *last = "";
+    static const char *const type_names[] = {
+        [NP_METRIC_COUNTER] = "counter", [NP_METRIC_GAUGE] = "gauge", [NP_METRIC_HISTOGRAM] = "histogram"};
 
+    if (!metrics)
+        return;
     pthread_mutex_lock(&metrics->lock);
-    for (struct np_metric *metric = metrics->first; metric; metric = metric->next) {
-        if (strcmp(metric->name, last) != 0) {
-            fprintf(out, "# HELP %s ", metric->name);
-            write_help(metric->help, out);
-            fprintf(out, "\n# TYPE %s %s\n", metric->name, types[metric->type]);
-            last = metric->name;
+    for (const struct family *family = metrics->first; family; family = family->next) {
+        fprintf(out, "# HELP %s ", family->name);
+        write_escaped(out, family->help);
+        fprintf(out, "\n# TYPE %s %s\n", family->name, type_names[family->type]);
+        for (const struct np_metric *metric = family->first; metric; metric = metric->next) {
+            if (family->type == NP_METRIC_HISTOGRAM)
+                write_histogram(out, metric);
+            else
+                write_sample(out, metric, "", NULL, atomic_load_explicit(&metric->value, memory_order_relaxed));
         }
-        if (metric->type == NP_METRIC_HISTOGRAM)
-            write_histogram(metric, out);
-        else
-            fprintf(out, "%s%s%s%s %.17g\n", metric->name, metric->labels[0] ? "{" : "", metric->labels,
-                    metric->labels[0] ? "}" : "", atomic_load(&metric->value));
     }
     pthread_mutex_unlock(&metrics->lock);
 }
