@@ -19,7 +19,8 @@ static inline double random_next(uint64_t *seed)
     return (double)(int64_t)(*seed * 2685821657736338717u) / 9223372036854775808.0;
 }
 
-/* n_rows rows of the lengths n[0], n[1], ... n[n_lengths - 1], n[0], ...; the padding holds numbers that no result may show */
+/* n_rows rows of the lengths n[0], n[1], ... n[n_lengths - 1], n[0], ...; all samples missing; the padding holds
+ * numbers that no result may show */
 struct slab {
     struct np_rows rows;
     float *x;
@@ -51,6 +52,9 @@ static inline struct slab slab_open(size_t n_rows, const uint32_t *n, size_t n_l
     assert_non_null(slab.x);
     for (size_t i = 0; i < end; i++)
         slab.x[i] = i % 2 ? NAN : 1e30f;
+    for (size_t r = 0; r < n_rows; r++)
+        for (uint32_t i = 0; i < slab.n[r]; i++)
+            slab.x[slab.offset[r] + i] = NAN;
     slab.rows = (struct np_rows){slab.x, slab.offset, slab.n, n_rows};
     return slab;
 }
