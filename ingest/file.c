@@ -16,21 +16,14 @@
 /* The first that matches reads the file; CSV takes what nobody else does. */
 static const struct np_file_reader *const readers[] = {
     &np_file_reader_wav,
-    //C
+    &np_file_reader_comtrade,
     &np_file_reader_csv,
 };
-
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
 
 /* "a/b.Cfg" -> "cfg" */
 static void extension_of(const char *path, char out[8])
 {
-    const char *dot = strrchr(last_part(path), '.');
+    const char *dot = strrchr(basename(path), '.');
     size_t n = 0;
 
     for (dot = dot ? dot + 1 : ""; dot[n] && n < 7; n++)
@@ -95,7 +88,7 @@ static enum np_status open_stream(struct np_file **out, FILE *stream, const char
     file->info.trigger_ns = NP_NULL_LONG;
     file->info.n_samples = -1;
     file->path = strdup(path);
-    file->name = strdup(last_part(path));
+    file->name = strdup(basename(path));
     if (!file->path || !file->name) {
         np_fail(err, st, "%s: out of memory", path);
         goto fail;
@@ -147,6 +140,8 @@ enum np_status np_file_next(struct np_file *file, struct np_blocks *blocks, stru
     enum np_status st;
 
     np_blocks_clear(blocks);
+    if (file->deferred.status != NP_OK)
+        return np_fail(err, file->deferred.status, "%s", file->deferred.text);
     st = file->reader->next(file, blocks, err);
     if (st != NP_OK)
         blocks->n = 0;
@@ -305,6 +300,17 @@ enum np_status np_file_blocks(struct np_file *file, struct np_blocks *blocks, si
         block->times = ticks;
     }
     return blocks->n == n ? NP_OK : np_fail(err, NP_ENOMEM, "%s: out of memory for %zu samples", file->name, n * rows);
+}
+
+enum np_status np_file_defer(struct np_file *file, enum np_status st, size_t n, const struct np_error *err)
+{
+    if (n == 0 || st == NP_OK)
+        return st;
+    if (st != NP_EEND) {
+        file->deferred = err ? *err : (struct np_error){.text = "damaged"};
+        file->deferred.status = st;
+    }
+    return NP_OK;
 }
 
 void np_file_finish(struct np_blocks *blocks, uint32_t n, int64_t t0_ns, double rate_hz)

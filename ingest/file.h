@@ -17,8 +17,8 @@
  *           Values are raw * a + b in the file's unit, primary or secondary as recorded. A channel's skew shifts its
  *           times. Missing values are NaN.
  */
-#ifndef NP_FILE_H
-#define NP_FILE_H
+#ifndef NP_INGEST_FILE_H
+#define NP_INGEST_FILE_H
 
 #include <stdio.h>
 

@@ -329,10 +329,11 @@ static enum np_status next(struct np_file *file, struct np_blocks *blocks, struc
         if (n == 0)
             t0_ns = rate_hz == 0 ? csv->time_ns : np_file_time(csv->clock->t0_ns, rate_hz, csv->clock->k - 1);
         st = take_row(file, csv, blocks, n, err);
-        n++;
+        n += st == NP_OK;
     }
     file->done = csv->lines.offset;
-    if (st != NP_OK && !(st == NP_EEND && n > 0))
+    st = np_file_defer(file, st, n, err);
+    if (st != NP_OK)
         return st;
     np_file_finish(blocks, (uint32_t)n, t0_ns, rate_hz);
     return NP_OK;

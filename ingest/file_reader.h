@@ -27,6 +27,7 @@ struct np_file {
     char *sensor, *format;
     int64_t done, total;          /* bytes */
     bool from_path;               /* siblings may be opened */
+    struct np_error deferred;     /* status not NP_OK: what the next call says */
     void *state;                  /* the reader's */
 };
 
@@ -54,6 +55,8 @@ static inline float *np_file_samples(struct np_blocks *blocks, size_t channel)
 {
     return blocks->samples + (blocks->items[channel].x - blocks->samples);
 }
+/** Reading ended with st behind n good rows: if there are any, they are given first and the error with the next call. @return NP_OK if so, else st */
+enum np_status np_file_defer(struct np_file *file, enum np_status st, size_t n, const struct np_error *err);
 /** Sets n, t0 and rate of all blocks. */
 void np_file_finish(struct np_blocks *blocks, uint32_t n, int64_t t0_ns, double rate_hz);
 /** Time of sample n after t0 at a rate > 0; stays inside int64. */
