@@ -193,19 +193,22 @@ static void a_row_has_the_same_bits_in_any_batch(void **state)
     FOR_EACH_VARIANT(k)
     {
         struct windowed windowed = windowed_open(&np_op_spectrum, all_options, k, N, RATE_HZ);
-        float amplitudes[ROWS][N / 2 + 1], peaks[ROWS][3];
+        float amplitudes[ROWS][N / 2 + 1], peaks[ROWS][2][3];
 
         for (size_t r = 0; r < ROWS; r++) {
             struct np_rows alone = {slab.x, slab.offset + r, slab.n + r, 1};
 
             windowed_run(&windowed, &alone, RATE_HZ);
             memcpy(amplitudes[r], windowed_value(&windowed, 0, "amplitude")->floats, sizeof amplitudes[r]);
-            memcpy(peaks[r], windowed_value(&windowed, 0, "peak_hz")->floats, sizeof peaks[r]);
+            memcpy(peaks[r][0], windowed_value(&windowed, 0, "peak_hz")->floats, sizeof peaks[r][0]);
+            memcpy(peaks[r][1], windowed_value(&windowed, 0, "peak_amplitude")->floats, sizeof peaks[r][1]);
         }
         windowed_run(&windowed, &slab.rows, RATE_HZ);
         for (size_t r = 0; r < ROWS; r++) {
             assert_memory_equal(amplitudes[r], windowed_value(&windowed, r, "amplitude")->floats, sizeof amplitudes[r]);
-            assert_memory_equal(peaks[r], windowed_value(&windowed, r, "peak_hz")->floats, sizeof peaks[r]);
+            assert_memory_equal(peaks[r][0], windowed_value(&windowed, r, "peak_hz")->floats, sizeof peaks[r][0]);
+            assert_memory_equal(peaks[r][1], windowed_value(&windowed, r, "peak_amplitude")->floats,
+                                sizeof peaks[r][1]);
         }
         windowed_close(&windowed);
     }
