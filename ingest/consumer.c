@@ -15,6 +15,8 @@
 struct consumer {
     struct np_source source;      /* first */
     const struct np_pipeline *pipeline;
+    const char **names;           /* [n_names] topics; np_place.input is an index into them */
+    size_t n_names;
     struct np_source_events events;
     rd_kafka_t *rk;
     /* Messages have a queue of their own, so that events are served while messages wait: nothing needs to be paused,
@@ -28,8 +30,8 @@ struct consumer {
 
 static int input_of(struct consumer *consumer, const char *topic)
 {
-    for (size_t i = 0; i < consumer->pipeline->n_inputs; i++)
-        if (strcmp(consumer->pipeline->inputs[i].topic, topic) == 0)
+    for (size_t i = 0; i < consumer->n_names; i++)
+        if (strcmp(consumer->names[i], topic) == 0)
             return (int)i;
     return -1;
 }
@@ -153,7 +155,7 @@ static int input_of_message(struct consumer *consumer, const rd_kafka_message_t 
 {
     int input;
 
-    for (size_t i = 0; i < consumer->pipeline->n_inputs; i++)
+    for (size_t i = 0; i < consumer->n_names; i++)
         if (consumer->topics[i] == message->rkt)
             return (int)i;
     input = message->rkt ? input_of(consumer, rd_kafka_topic_name(message->rkt)) : -1;
@@ -169,6 +171,11 @@ static void take_error(struct consumer *consumer, const rd_kafka_message_t *mess
     const char *text = rd_kafka_message_errstr(message);
 
     switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (input >= 0 && consumer->events.ended)
+            consumer->events.ended(consumer->events.context, (struct np_place){input, message->partition},
+                                   message->offset);
+        return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -277,8 +284,7 @@ static rd_kafka_topic_partition_list_t *list_of(struct consumer *consumer, struc
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-    rd_kafka_topic_partition_list_add(list, consumer->pipeline->inputs[place.input].topic, place.partition)->offset =
-        offset;
+    rd_kafka_topic_partition_list_add(list, consumer->names[place.input], place.partition)->offset = offset;
     return list;
 }
 
@@ -325,8 +331,8 @@ static int64_t end_of(struct np_source *source, struct np_place place)
     struct consumer *consumer = (struct consumer *)source;
     int64_t low, high;
 
-    if (rd_kafka_get_watermark_offsets(consumer->rk, consumer->pipeline->inputs[place.input].topic, place.partition,
-                                       &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
+    if (rd_kafka_get_watermark_offsets(consumer->rk, consumer->names[place.input], place.partition, &low, &high) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
         return NP_OFFSET_NONE;
     return high;
 }
@@ -337,6 +343,25 @@ static enum np_status committed(struct np_source *source, struct np_position *po
     struct consumer *consumer = (struct consumer *)source;
 
     return np_kafka_committed(consumer->rk, consumer->pipeline, positions, n, timeout_ms, err);
+}
+
+static enum np_status look(struct np_source *source, struct np_place place, struct np_log_facts *facts,
+                           struct np_error *err)
+{
+    struct consumer *consumer = (struct consumer *)source;
+    const char *topic = consumer->names[place.input];
+    struct np_topic_facts of_topic = {0};
+    enum np_status st = np_kafka_topic_facts(consumer->rk, topic, &of_topic, err);
+    rd_kafka_resp_err_t error;
+
+    if (st != NP_OK)
+        return st;
+    memcpy(facts->topic_id, of_topic.id, sizeof facts->topic_id);
+    error = rd_kafka_query_watermark_offsets(consumer->rk, topic, place.partition, &facts->start, &facts->end,
+                                             CALL_TIMEOUT_MS);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return np_fail(err, NP_ERETRY, "ends of %s[%d]: %s", topic, (int)place.partition, rd_kafka_err2str(error));
+    return NP_OK;
 }
 
 static enum np_status leave(struct np_source *source, struct np_error *err)
@@ -376,6 +401,7 @@ static void close_source(struct np_source *source)
         rd_kafka_destroy(consumer->rk);
     }
     free(consumer->topics);
+    free(consumer->names);
     free(consumer->batch);
     free(consumer);
 }
@@ -390,11 +416,11 @@ static void prepare(rd_kafka_conf_t *conf, void *context)
 
 static enum np_status subscribe(struct consumer *consumer, struct np_error *err)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)consumer->pipeline->n_inputs);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)consumer->n_names);
     rd_kafka_resp_err_t error;
 
-    for (size_t i = 0; i < consumer->pipeline->n_inputs; i++)
-        rd_kafka_topic_partition_list_add(list, consumer->pipeline->inputs[i].topic, RD_KAFKA_PARTITION_UA);
+    for (size_t i = 0; i < consumer->n_names; i++)
+        rd_kafka_topic_partition_list_add(list, consumer->names[i], RD_KAFKA_PARTITION_UA);
     error = rd_kafka_subscribe(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -402,8 +428,9 @@ static enum np_status subscribe(struct consumer *consumer, struct np_error *err)
     return NP_OK;
 }
 
-enum np_status np_consumer_open(struct np_source **out, const struct np_pipeline *pipeline,
-                                const struct np_source_events *events, struct np_error *err)
+enum np_status np_consumer_open_topics(struct np_source **out, const struct np_pipeline *pipeline, const char *group,
+                                       const char *const *topics, size_t n_topics,
+                                       const struct np_source_events *events, struct np_error *err)
 {
     char session[24], heartbeat[24], queued[24];
     const struct np_kafka_setting defaults[] = {
@@ -417,7 +444,8 @@ enum np_status np_consumer_open(struct np_source **out, const struct np_pipeline
         {NULL, NULL},
     };
     const struct np_kafka_setting fixed[] = {
-        {"group.id", pipeline->name},
+        {"group.id", group},
+        {"enable.partition.eof", events->ended ? "true" : "false"},
         {"group.protocol", "classic"},
         {"auto.offset.reset", "error"},
         {"isolation.level", "read_committed"},
@@ -436,16 +464,19 @@ enum np_status np_consumer_open(struct np_source **out, const struct np_pipeline
     snprintf(heartbeat, sizeof heartbeat, "%lld", (long long)(session_ms < 9000 ? session_ms / 3 : 3000));
     snprintf(queued, sizeof queued, "%lld", (long long)(kbytes < 1024 ? 1024 : kbytes > 2097151 ? 2097151 : kbytes));
     consumer->source = (struct np_source){poll_source, view, release, np_dead_letter_headers, hold, start, end_of,
-                                          committed, leave, close_source};
+                                          committed, leave, close_source, look};
     consumer->pipeline = pipeline;
     consumer->events = *events;
     consumer->batch_capacity = 4096;
     consumer->batch = calloc(consumer->batch_capacity, sizeof(rd_kafka_message_t *));
-    consumer->topics = calloc(pipeline->n_inputs + 1, sizeof(rd_kafka_topic_t *));
-    if (!consumer->topics || !consumer->batch) {
+    consumer->topics = calloc(n_topics + 1, sizeof(rd_kafka_topic_t *));
+    consumer->names = calloc(n_topics + 1, sizeof *consumer->names);
+    if (!consumer->topics || !consumer->names || !consumer->batch) {
         st = np_fail(err, NP_ENOMEM, "out of memory for the consumer");
         goto fail;
     }
+    for (size_t i = 0; i < n_topics; i++)
+        consumer->names[consumer->n_names++] = topics[i];
     st = np_kafka_open(&consumer->rk, RD_KAFKA_CONSUMER, pipeline, defaults, fixed, prepare, consumer, err);
     if (st != NP_OK)
         goto fail;
@@ -458,5 +489,20 @@ enum np_status np_consumer_open(struct np_source **out, const struct np_pipeline
     return NP_OK;
 fail:
     close_source(&consumer->source);
+    return st;
+}
+
+enum np_status np_consumer_open(struct np_source **out, const struct np_pipeline *pipeline,
+                                const struct np_source_events *events, struct np_error *err)
+{
+    const char **topics = calloc(pipeline->n_inputs + 1, sizeof *topics);
+    enum np_status st;
+
+    if (!topics)
+        return np_fail(err, NP_ENOMEM, "out of memory for the consumer");
+    for (size_t i = 0; i < pipeline->n_inputs; i++)
+        topics[i] = pipeline->inputs[i].topic;
+    st = np_consumer_open_topics(out, pipeline, pipeline->name, topics, pipeline->n_inputs, events, err);
+    free(topics);
     return st;
 }

@@ -27,6 +27,10 @@ enum np_status np_kafka_open(rd_kafka_t **out, rd_kafka_type_t type, const struc
 enum np_status np_kafka_committed(rd_kafka_t *rk, const struct np_pipeline *pipeline, struct np_position *positions,
                                   size_t n, int timeout_ms, struct np_error *err);
 
+/** Asks for one topic. @return NP_OK; NP_ERETRY: no answer, or no such topic */
+enum np_status np_kafka_topic_facts(rd_kafka_t *rk, const char *topic, struct np_topic_facts *facts,
+                                    struct np_error *err);
+
 /** "PIPELINE.state". @return out */
 const char *np_state_topic_name(const struct np_pipeline *pipeline, char out[300]);
 

@@ -244,3 +244,20 @@ out:
     free(needs.items);
     return st;
 }
+
+enum np_status np_kafka_topic_facts(rd_kafka_t *rk, const char *topic, struct np_topic_facts *facts,
+                                    struct np_error *err)
+{
+    struct need need = {.facts = {0}};
+    struct needs needs = {1, &need};
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    enum np_status st;
+
+    snprintf(need.name, sizeof need.name, "%s", topic);
+    st = describe(rk, queue, &needs, err);
+    rd_kafka_queue_destroy(queue);
+    if (st == NP_OK && need.facts.partitions == 0)
+        st = np_fail(err, NP_ERETRY, "topic %s does not exist", topic);
+    *facts = need.facts;
+    return st;
+}

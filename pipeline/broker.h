@@ -57,6 +57,14 @@ struct np_source_events {
     void (*revoked)(void *context, struct np_member *member, const struct np_place *places, size_t n);
     /** A place cannot go on (its offset is out of range, or access is denied). */
     void (*failed)(void *context, struct np_place place, const struct np_error *error);
+    /** Optional: all below offset was taken with this poll or before (markers included), and there is no more just now. */
+    void (*ended)(void *context, struct np_place place, int64_t offset);
+};
+
+/** What the broker says of a partition when asked. */
+struct np_log_facts {
+    int64_t start, end;           /* end: last stable offset */
+    unsigned char topic_id[16];   /* all 0: the broker is too old to know */
 };
 
 struct np_source {
@@ -86,6 +94,9 @@ struct np_source {
     /** Revokes everything (an event) and leaves the group. */
     enum np_status (*leave)(struct np_source *source, struct np_error *err);
     void (*close)(struct np_source *source);         /* accepts NULL */
+    /** Asks the broker. NP_ERETRY: no answer. */
+    enum np_status (*look)(struct np_source *source, struct np_place place, struct np_log_facts *facts,
+                           struct np_error *err);
 };
 
 /* --- sink: transactions --- */

@@ -426,7 +426,7 @@ static enum np_status open_all(struct poller *poller, struct np_error *err)
     struct np_worker *worker = poller->worker;
     const struct np_pipeline *pipeline = worker->pipeline;
     const struct np_worker_deps *deps = worker->deps;
-    struct np_source_events events = {poller, assigned, revoked, place_failed};
+    struct np_source_events events = {poller, assigned, revoked, place_failed, NULL};
     struct np_sink *sink = NULL;
     enum np_status st;
     char host[256];

@@ -1,17 +1,18 @@
 /* The loader: committed messages of result topics, and of inputs that are stored as they are, into PostgreSQL exactly once
  * (rules 15-18 of docs/delivery.md). This half knows nothing of Kafka: it is given messages and their offsets, and writes each
- * batch together with the partition's new cut in one database transaction. loader_kafka.h is the other half.
+ * batch together with the partition's new cut in one database transaction. loader_run.h is the other half.
  * A loader belongs to one thread. Several loaders, also of the same partition, do no harm to each other. */
 #ifndef NP_LOADER_H
 #define NP_LOADER_H
 
 #include "pipeline/block.h"
+#include "pipeline/broker.h"
 #include "pipeline/metrics.h"
 #include "pipeline/pipeline.h"
 
 struct np_loader;
 
-/** How the loader gets at the decoders, which live in ingest/. */
+/** How the loader gets at decoders and broker, which live in ingest/. */
 struct np_loader_deps {
     /** Opens a decoder of the messages of step->topic for one step. @param out given */
     enum np_status (*open_row_decoder)(void *context, struct np_row_decoder **out, const struct np_pipeline *pipeline,
@@ -20,6 +21,10 @@ struct np_loader_deps {
     enum np_status (*open_decoder)(void *context, struct np_decoder **out, const struct np_pipeline *pipeline,
                                    const struct np_input *input, struct np_error *err);
     void *context;                /* of both */
+    /** For np_loader_run(): the consumer group over the topics; np_place.input counts these. @param out given */
+    enum np_status (*open_source)(struct np_source **out, const struct np_pipeline *pipeline, const char *group,
+                                  const char *const *topics, size_t n_topics, const struct np_source_events *events,
+                                  struct np_error *err);
     int64_t (*now_ns)(void);      /* the clock, to tell absurd times; NULL: the system's */
 };
 

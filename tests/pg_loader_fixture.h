@@ -103,18 +103,9 @@ static int64_t fake_now(void)
     return START;
 }
 
-static const struct np_loader_deps fake_deps = {.open_row_decoder = open_fake_rows, .open_decoder = open_fake_blocks,
-                                               .now_ns = fake_now};
-static const struct np_source_state fresh = {"id-1", 0, 1000000};
-
-static struct np_loader *loader_open(struct world *w)
-{
-    struct np_loader *loader;
-    struct np_error err;
-
-    check(np_loader_open(&loader, &w->pipeline, &fake_deps, NULL, &err), &err);
-    return loader;
-}
+static const struct np_loader_deps fake_deps = {.open_row_decoder = open_fake_rows,
+                                                .open_decoder = open_fake_blocks,
+                                                .now_ns = fake_now};
 
 static struct made made_row(const char *step, int64_t number)
 {
@@ -129,42 +120,6 @@ static struct np_message message_of(const struct made *made, const char *topic, 
 {
     return (struct np_message){.topic = topic, .partition = 0, .offset = offset, .key = "key", .key_length = 3, .value = made,
                                .value_length = sizeof *made};
-}
-
-/** Loads rows [cut, to) of a log whose message at offset o is row o of step "levels". @return the status of the write */
-static enum np_status load_log(struct np_loader *loader, int64_t to, int64_t batch, struct np_error *err)
-{
-    struct made *rows = calloc((size_t)batch, sizeof *rows);
-    struct np_message *messages = calloc((size_t)batch, sizeof *messages);
-    int64_t cut;
-    enum np_status status = np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, err);
-
-    while (status == NP_OK && cut < to) {
-        int64_t n = to - cut < batch ? to - cut : batch;
-
-        for (int64_t i = 0; i < n; i++) {
-            rows[i] = made_row("levels", cut + i);
-            messages[i] = message_of(&rows[i], "grid.levels", cut + i);
-        }
-        status = np_loader_write(loader, "grid.levels", 0, messages, (size_t)n, cut + n, err);
-        cut += n;
-    }
-    free(rows);
-    free(messages);
-    return status;
-}
-
-/** All rows 0 .. n-1 once, and the cut behind them. */
-static void assert_log_loaded(struct world *w, int64_t n)
-{
-    char expected[100];
-
-    snprintf(expected, sizeof expected, "%lld %lld %lld 0 %lld", (long long)n, (long long)n, (long long)n, (long long)n - 1);
-    assert_string_equal(value(w, "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
-                              "count(DISTINCT source_offset) || ' ' || min(source_offset) || ' ' || max(source_offset) FROM "
-                              "%s.levels_data", w->schema, w->schema), expected);
-    assert_string_equal(value(w, "SELECT count(*) FROM %s.levels WHERE n IS NULL OR rms <> 230 + 0.25 * n OR sensor <> "
-                              "(ARRAY['meter 1', 'meter \"2\"', 'Zähler\\3'])[n %% 3 + 1]", w->schema), "0");
 }
 
 #endif

@@ -4,6 +4,53 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+static const struct np_source_state fresh = {"id-1", 0, 1000000};
+
+static struct np_loader *loader_open(struct world *w)
+{
+    struct np_loader *loader;
+    struct np_error err;
+
+    check(np_loader_open(&loader, &w->pipeline, &fake_deps, NULL, &err), &err);
+    return loader;
+}
+
+/** Loads rows [cut, to) of a log whose message at offset o is row o of step "levels". @return the status of the write */
+static enum np_status load_log(struct np_loader *loader, int64_t to, int64_t batch, struct np_error *err)
+{
+    struct made *rows = calloc((size_t)batch, sizeof *rows);
+    struct np_message *messages = calloc((size_t)batch, sizeof *messages);
+    int64_t cut;
+    enum np_status status = np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, err);
+
+    while (status == NP_OK && cut < to) {
+        int64_t n = to - cut < batch ? to - cut : batch;
+
+        for (int64_t i = 0; i < n; i++) {
+            rows[i] = made_row("levels", cut + i);
+            messages[i] = message_of(&rows[i], "grid.levels", cut + i);
+        }
+        status = np_loader_write(loader, "grid.levels", 0, messages, (size_t)n, cut + n, err);
+        cut += n;
+    }
+    free(rows);
+    free(messages);
+    return status;
+}
+
+/** All rows 0 .. n-1 once, and the cut behind them. */
+static void assert_log_loaded(struct world *w, int64_t n)
+{
+    char expected[100];
+
+    snprintf(expected, sizeof expected, "%lld %lld %lld 0 %lld", (long long)n, (long long)n, (long long)n, (long long)n - 1);
+    assert_string_equal(value(w, "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
+                              "count(DISTINCT source_offset) || ' ' || min(source_offset) || ' ' || max(source_offset) FROM "
+                              "%s.levels_data", w->schema, w->schema), expected);
+    assert_string_equal(value(w, "SELECT count(*) FROM %s.levels WHERE n IS NULL OR rms <> 230 + 0.25 * n OR sensor <> "
+                              "(ARRAY['meter 1', 'meter \"2\"', 'Zähler\\3'])[n %% 3 + 1]", w->schema), "0");
+}
+
 static void every_value_arrives_as_it_was_and_times_are_floored_to_microseconds(void **state)
 {
     struct world *w = world_of(state);
