@@ -39,6 +39,7 @@ struct run {
     struct np_loader *loader;
     struct np_source *source;
     const char *const *topics;
+    bool joined;                  /* the group has given partitions, perhaps none */
     size_t n_parts;
     struct part *parts;
     struct np_message *messages;  /* [BATCH_MESSAGES + POLL_MESSAGES] for one write */
@@ -122,6 +123,7 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
     struct part *parts = realloc(run->parts, (run->n_parts + n + 1) * sizeof *parts);
 
     np_member_drop(member);
+    run->joined = true;
     if (!parts) {
         run->status = np_fail(run->err, NP_ENOMEM, "loader: partitions");
         return;
@@ -331,7 +333,15 @@ static void tell_lag(struct run *run)
     }
 }
 
-static void work(struct run *run, const atomic_bool *stop)
+static bool all_running(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_parts; i++)
+        if (!run->parts[i].running)
+            return false;
+    return run->joined;
+}
+
+static void work(struct run *run, const atomic_bool *stop, atomic_bool *ready)
 {
     int64_t lag_ms = 0;
     int wait = 0;
@@ -348,11 +358,13 @@ static void work(struct run *run, const atomic_bool *stop)
         for (size_t i = 0; i < n; i++)
             take(run, &run->taken[i]);
         wait = serve_parts(run);
+        atomic_store(ready, all_running(run));
         if (now_ms() - lag_ms >= LAG_MS) {
             tell_lag(run);
             lag_ms = now_ms();
         }
     }
+    atomic_store(ready, false);
     for (size_t i = 0; i < run->n_parts && run->status == NP_OK; i++)
         if (run->parts[i].running && run->parts[i].next > run->parts[i].cut)
             write_part(run, &run->parts[i]);
@@ -387,7 +399,7 @@ static enum np_status open_source(struct run *run, const struct np_loader_deps *
 }
 
 enum np_status np_loader_run(const struct np_pipeline *pipeline, const struct np_loader_deps *deps, const atomic_bool *stop,
-                             struct np_metrics *metrics, struct np_error *err)
+                             atomic_bool *ready, struct np_metrics *metrics, struct np_error *err)
 {
     struct run run = {.pipeline = pipeline, .err = err};
     struct np_maintainer *maintainer = NULL;
@@ -411,7 +423,7 @@ enum np_status np_loader_run(const struct np_pipeline *pipeline, const struct np
         run.status = open_source(&run, deps);
     if (run.status != NP_OK)
         goto out;
-    work(&run, stop);
+    work(&run, stop, ready);
     run.source->leave(run.source, &ignored);
 out:
     np_maintainer_close(maintainer);

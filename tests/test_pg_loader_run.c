@@ -138,7 +138,7 @@ static const struct np_loader_deps run_deps = {.open_row_decoder = open_fake_row
 
 struct job {
     struct world *w;
-    atomic_bool stop;
+    atomic_bool stop, ready;
     struct np_error err;
     enum np_status status;
 };
@@ -147,7 +147,7 @@ static void *run_job(void *context)
 {
     struct job *job = context;
 
-    job->status = np_loader_run(&job->w->pipeline, &run_deps, &job->stop, NULL, &job->err);
+    job->status = np_loader_run(&job->w->pipeline, &run_deps, &job->stop, &job->ready, NULL, &job->err);
     return NULL;
 }
 
@@ -177,6 +177,8 @@ static void run_to_end(struct world *w, void (*disturb)(struct world *w, int rou
             disturb(w, round);
         usleep(50000);
     }
+    if (!disturb)
+        assert_true(atomic_load(&job.ready));
     atomic_store(&job.stop, true);
     pthread_join(thread, NULL);
     if (job.status != NP_OK)
