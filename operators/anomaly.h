@@ -41,8 +41,8 @@ struct np_refractory {
 };
 
 /**
- * Keeps a flurry of anomalies down to its rising edge: within `length` values of the last one let through only a higher
- * score passes.
+ * Keeps a flurry of anomalies down to its rising edge: within `length` values of the last one let through only a score
+ * that is higher by over 0.01 passes.
  * @param at  number of the value, from 1, rising
  * @return true if it passes
  */

@@ -4,6 +4,7 @@
 
 #define Z_MIN_VALUES 10u
 #define Z_MAX 1000.0
+#define HIGHER 0.01    /* 15 % rarer: a longer past alone lifts the score of what is rarer than all of it */
 
 /* Deviation from the mean of all values before, in their standard deviations. */
 static double growing_z(const struct np_anomaly *state, double value)
@@ -73,7 +74,7 @@ struct np_anomaly_score np_anomaly_push(struct np_anomaly *state, uint32_t span,
 
 bool np_refractory_pass(struct np_refractory *state, uint64_t length, uint64_t at, double score)
 {
-    if (state->at != 0 && at - state->at <= length && score <= state->score)
+    if (state->at != 0 && at - state->at <= length && score <= state->score + HIGHER)
         return false;
     state->at = at;
     state->score = score;

@@ -142,7 +142,8 @@ static void within_the_refractory_period_only_a_higher_score_passes(void **state
         double score;
         bool passes;
     } steps[] = {
-        {1, 0.5, true}, {2, 0.5, false}, {3, 0.6, true}, {13, 0.6, false}, {14, 0.1, true}, {24, 0.1, false},
+        {1, 0.5, true},   {2, 0.5, false}, {3, 0.51, false}, {4, 0.6, true},
+        {14, 0.6, false}, {15, 0.1, true}, {25, 0.1, false}, {26, 0.05, true},
     };
     struct np_refractory refractory = {0};
 
