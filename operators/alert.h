@@ -10,8 +10,10 @@ extern const char *const np_severity_names[];
 
 /** The option row `severity` of a conf struct with `int severity`. */
 #define NP_OPTION_SEVERITY(conf, default_name)                                                               \
-    {"severity", NP_OPT_CHOICE, offsetof(conf, severity), NULL, default_name, 0, 0, np_severity_names, false, \
-     "How grave the alert is; told in each record."}
+    {                                                                                                        \
+        "severity", NP_OPT_CHOICE, offsetof(conf, severity), NULL, default_name, 0, 0, np_severity_names,    \
+            false, "How grave the alert is; told in each record."                                            \
+    }
 
 #define NP_COLUMN_SEVERITY {"severity", NP_COL_TEXT, "", "info, notice, warning or critical"}
 

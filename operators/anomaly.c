@@ -1,8 +1,8 @@
-/* anomaly: an alert for values that are rare by the stream's own past. Nothing about the signal needs to be known: the
- * one knob is how many false alarms are borne (`alarms: 1 per week`), which the stream's mean distance of values
- * turns into a share of values. A share smaller than the past can resolve is taken as "more unusual than all of the
- * past": a young stream may then alarm more often than the budget says, about ln(n / warm_up) times in n values.
- * Missing values are passed over. */
+/* anomaly: an alert for values that are rare by the stream's own past. Nothing about the signal needs to be
+ * known: the one knob is how many false alarms are borne (`alarms: 1 per week`), which the stream's mean
+ * distance of values turns into a share of values. A share smaller than the past can resolve is taken as
+ * "more unusual than all of the past": a young stream may then alarm more often than the budget says, about
+ * ln(n / warm_up) times in n values. Missing values are passed over. */
 #include <math.h>
 
 #include "operators/alert.h"
@@ -29,16 +29,18 @@ struct anomaly_state {
 static const char *const report_names[] = {"alarms", "all", NULL};
 
 static const struct np_option anomaly_options[] = {
-    {"alarms", NP_OPT_RATE, offsetof(struct anomaly_conf, alarms_hz), NULL, "1 per week", 1e-9, 1, NULL, false,
-     "False alarms that are borne, per stream."},
-    {"span", NP_OPT_COUNT, offsetof(struct anomaly_conf, span), "values", "16", 2, NP_ANOMALY_SPAN_MAX, NULL, false,
-     "Values over which the energy of the signal is taken."},
+    {"alarms", NP_OPT_RATE, offsetof(struct anomaly_conf, alarms_hz), NULL, "1 per week", 1e-9, 1, NULL,
+     false, "False alarms that are borne, per stream."},
+    {"span", NP_OPT_COUNT, offsetof(struct anomaly_conf, span), "values", "16", 2, NP_ANOMALY_SPAN_MAX, NULL,
+     false, "Values over which the energy of the signal is taken."},
     {"warm_up", NP_OPT_COUNT, offsetof(struct anomaly_conf, warm_up), "values", "750", 50, 1e9, NULL, false,
      "Values of a new stream that are only learned from."},
     {"refractory", NP_OPT_COUNT, offsetof(struct anomaly_conf, refractory), "values", "", 1, 1e9, NULL, false,
      "Values after an alarm in which only a more unusual one is told; 0.35 of the warm-up if not given."},
-    {"report", NP_OPT_CHOICE, offsetof(struct anomaly_conf, report), NULL, "alarms", 0, 0, report_names, false,
-     "What gives a record: alarms only, or every value with its score (severity is null where it is no alarm)."},
+    {"report", NP_OPT_CHOICE, offsetof(struct anomaly_conf, report), NULL, "alarms", 0, 0, report_names,
+     false,
+     "What gives a record: alarms only, or every value with its score (severity is null where it is no "
+     "alarm)."},
     NP_OPTION_SEVERITY(struct anomaly_conf, "notice"),
     {0},
 };
@@ -53,7 +55,8 @@ static const struct np_column anomaly_columns[] = {
 
 static uint64_t refractory_of(const struct anomaly_conf *conf)
 {
-    return conf->refractory > 0 ? (uint64_t)conf->refractory : (uint64_t)(REFRACTORY_SHARE * (double)conf->warm_up);
+    return conf->refractory > 0 ? (uint64_t)conf->refractory
+                                : (uint64_t)(REFRACTORY_SHARE * (double)conf->warm_up);
 }
 
 /* The share of values that may alarm falsely, not smaller than what the past can tell. */
@@ -90,7 +93,8 @@ static void anomaly_push(const void *conf_, void *state_, const struct np_point 
             {.text = alarm ? np_severity_names[conf->severity] : NULL},
         };
 
-        emit->record(emit, point->time_ns, point->end_ns, point->flags | (warm_up ? NP_FLAG_WARM_UP : 0), values);
+        emit->record(emit, point->time_ns, point->end_ns, point->flags | (warm_up ? NP_FLAG_WARM_UP : 0),
+                     values);
     }
 }
 

@@ -1,7 +1,7 @@
-/* The scoring behind the operator `anomaly`, apart from its options and records: how unusual each value of a stream
- * is against all values before it. Two features, the energy of the standardised signal over a short span and the
- * distance outside the range seen so far, are each calibrated to a tail share of their own past, summed, and
- * calibrated again. Strictly causal, constant time and memory per value. */
+/* The scoring behind the operator `anomaly`, apart from its options and records: how unusual each value of a
+ * stream is against all values before it. Two features, the energy of the standardised signal over a short
+ * span and the distance outside the range seen so far, are each calibrated to a tail share of their own past,
+ * summed, and calibrated again. Strictly causal, constant time and memory per value. */
 #ifndef NP_ANOMALY_H
 #define NP_ANOMALY_H
 
@@ -41,8 +41,8 @@ struct np_refractory {
 };
 
 /**
- * Keeps a flurry of anomalies down to its rising edge: within `length` values of the last one let through only a score
- * that is higher by over 0.01 passes.
+ * Keeps a flurry of anomalies down to its rising edge: within `length` values of the last one let through
+ * only a score that is higher by over 0.01 passes.
  * @param at  number of the value, from 1, rising
  * @return true if it passes
  */

@@ -65,7 +65,8 @@ static double score_of(double probability)
 struct np_anomaly_score np_anomaly_push(struct np_anomaly *state, uint32_t span, double value)
 {
     double energy = energy_push(state, span, growing_z(state, value)), range = outside_range(state, value);
-    double sum = score_of(np_tail_push(&state->energy, energy)) + score_of(np_tail_push(&state->range, range));
+    double sum =
+        score_of(np_tail_push(&state->energy, energy)) + score_of(np_tail_push(&state->range, range));
     double probability = np_tail_push(&state->sum, sum);
 
     absorb(state, value);

@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "pipeline/status.h"
 
-/** @return NP_OK, NP_ENOMEM, NP_EDEVICE; NP_ESTOP for rows that do not fit, which is a fault of the program */
+/** @return NP_OK, NP_ENOMEM, NP_EDEVICE; NP_ESTOP for rows that do not fit, a fault of the program */
 enum np_status np_kernel_status(enum np_kernels_status status);
 
 #endif

@@ -1,10 +1,10 @@
 /* limit: an alert when a value goes beyond a limit, and its end.
  *
- * The value is beyond when it is > above or < below. It is raised once it has stayed beyond for `for` of event time:
- * from the start of the first value beyond to the end of the present one. It is cleared by the first value that is
- * back at `clear` or further inside. A gap (windows without samples, or a step over 1.5 times the usual one)
- * starts a pending raise anew, since nobody saw what the value did meanwhile; a raised alert outlives gaps. A missing
- * value neither raises nor clears. */
+ * The value is beyond when it is > above or < below. It is raised once it has stayed beyond for `for` of
+ * event time: from the start of the first value beyond to the end of the present one. It is cleared by the
+ * first value that is back at `clear` or further inside. A gap (windows without samples, or a step over 1.5
+ * times the usual one) starts a pending raise anew, since nobody saw what the value did meanwhile; a raised
+ * alert outlives gaps. A missing value neither raises nor clears. */
 #include <math.h>
 #include <string.h>
 
@@ -41,8 +41,9 @@ static const struct np_option limit_options[] = {
      "Lower limit: a smaller value is beyond it."},
     {"clear", NP_OPT_NUMBER, offsetof(struct limit_conf, clear), "unit of the input", "", 0, 0, NULL, false,
      "The alert ends when the value is back here; the limit itself if not given. Only with one limit."},
-    {"hysteresis", NP_OPT_NUMBER, offsetof(struct limit_conf, hysteresis), "unit of the input", "0", 0, INFINITY, NULL,
-     false, "The alert ends when the value is this far inside the limit; for two limits, in place of clear."},
+    {"hysteresis", NP_OPT_NUMBER, offsetof(struct limit_conf, hysteresis), "unit of the input", "0", 0,
+     INFINITY, NULL, false,
+     "The alert ends when the value is this far inside the limit; for two limits, in place of clear."},
     {"for", NP_OPT_DURATION, offsetof(struct limit_conf, for_ns), NULL, "0s", 0, 0, NULL, false,
      "How long the value must stay beyond the limit before the alert is raised."},
     NP_OPTION_SEVERITY(struct limit_conf, "warning"),

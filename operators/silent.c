@@ -1,6 +1,6 @@
-/* silent: an alert when a stream sends nothing for the input's idle time, and its end. Both times are event times:
- * a stream is silent when the others of its partition go on without it. Any point ends the silence, also one whose
- * value is missing: the sensor speaks again. */
+/* silent: an alert when a stream sends nothing for the input's idle time, and its end. Both times are event
+ * times: a stream is silent when the others of its partition go on without it. Any point ends the silence,
+ * also one whose value is missing: the sensor speaks again. */
 #include <string.h>
 
 #include "operators/alert.h"
@@ -49,7 +49,8 @@ static void silent_push(const void *conf, void *state_, const struct np_point *p
     memset(state, 0, sizeof *state);
 }
 
-static void silent_idle(const void *conf, void *state_, int64_t last_ns, int64_t time_ns, struct np_emit *emit)
+static void silent_idle(const void *conf, void *state_, int64_t last_ns, int64_t time_ns,
+                        struct np_emit *emit)
 {
     struct silent_state *state = state_;
 

@@ -1,5 +1,5 @@
-/* spectrum: amplitudes, power density, band powers and strongest peaks of each window; scaling and accuracy as
- * kernels/spectrum.h says. A window with a missing sample has no spectrum: its values are null. */
+/* spectrum: amplitudes, power density, band powers and strongest peaks of each window; scaling and accuracy
+ * as kernels/spectrum.h says. A window with a missing sample has no spectrum: its values are null. */
 #include "kernels/spectrum.h"
 
 #include <math.h>
@@ -33,10 +33,10 @@ struct spectrum_plan {
 };
 
 static const struct np_option spectrum_options[] = {
-    {"function", NP_OPT_CHOICE, offsetof(struct spectrum_conf, function), NULL, "hann", 0, 0, np_window_names, false,
-     "Window function."},
-    {"kaiser_beta", NP_OPT_NUMBER, offsetof(struct spectrum_conf, kaiser_beta), "1", "8.6", 0, 100, NULL, false,
-     "Shape of the kaiser window: greater is wider, with lower side lobes."},
+    {"function", NP_OPT_CHOICE, offsetof(struct spectrum_conf, function), NULL, "hann", 0, 0, np_window_names,
+     false, "Window function."},
+    {"kaiser_beta", NP_OPT_NUMBER, offsetof(struct spectrum_conf, kaiser_beta), "1", "8.6", 0, 100, NULL,
+     false, "Shape of the kaiser window: greater is wider, with lower side lobes."},
     {"bands", NP_OPT_BANDS, offsetof(struct spectrum_conf, bands), "Hz", "", 0, 0, NULL, false,
      "Frequency ranges whose power is told, each in a column band_<name>."},
     {"peaks", NP_OPT_COUNT, offsetof(struct spectrum_conf, peaks), "peaks", "5", 0, MAX_PEAKS, NULL, false,
@@ -67,8 +67,8 @@ static enum np_status spectrum_describe(const void *conf_, struct np_columns *co
         char name[128], help[128];
 
         snprintf(name, sizeof name, "band_%s", band->name);
-        snprintf(help, sizeof help, "power from %g Hz to below %g Hz; null if no bin lies there", band->from_hz,
-                 band->to_hz);
+        snprintf(help, sizeof help, "power from %g Hz to below %g Hz; null if no bin lies there",
+                 band->from_hz, band->to_hz);
         if (np_columns_add(columns, &(struct np_column){name, NP_COL_DOUBLE, "$^2", help}))
             return NP_ENOMEM;
     }
@@ -96,17 +96,18 @@ static void spectrum_check(const void *conf_, const struct np_step_input *input,
 
         if (band->from_hz < 0 || band->to_hz > input->rate_hz / 2)
             np_mistake_add(mistakes, bands ? bands : node,
-                           "band %s is %g..%g Hz: allowed is 0..%g Hz, half the rate of the input", band->name,
-                           band->from_hz, band->to_hz, input->rate_hz / 2);
+                           "band %s is %g..%g Hz: allowed is 0..%g Hz, half the rate of the input",
+                           band->name, band->from_hz, band->to_hz, input->rate_hz / 2);
     }
     if (n <= NP_FFT_LENGTH_MAX && np_fft_good_length((uint32_t)n))
         return;
     np_fft_nearest_lengths(n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, &below, &above);
-    np_mistake_add(mistakes, window ? window : node,
-                   "this window is %.0f samples at %g Hz, and the spectrum takes %u to %u samples without a prime "
-                   "factor over 13; the nearest are %.9gms (%u samples) and %.9gms (%u samples)",
-                   n, input->rate_hz, NP_FFT_LENGTH_MIN, NP_FFT_LENGTH_MAX, below * 1e3 / input->rate_hz, below,
-                   above * 1e3 / input->rate_hz, above);
+    np_mistake_add(
+        mistakes, window ? window : node,
+        "this window is %.0f samples at %g Hz, and the spectrum takes %u to %u samples without a prime "
+        "factor over 13; the nearest are %.9gms (%u samples) and %.9gms (%u samples)",
+        n, input->rate_hz, NP_FFT_LENGTH_MIN, NP_FFT_LENGTH_MAX, below * 1e3 / input->rate_hz, below,
+        above * 1e3 / input->rate_hz, above);
 }
 
 static void free_arrays(struct spectrum_plan *plan)
@@ -133,8 +134,8 @@ static void spectrum_plan_close(void *plan_)
     free(plan);
 }
 
-static enum np_status spectrum_plan_open(const void *conf_, const struct np_kernels *kernels, uint32_t n_samples,
-                                         double rate_hz, void **out, struct np_error *err)
+static enum np_status spectrum_plan_open(const void *conf_, const struct np_kernels *kernels,
+                                         uint32_t n_samples, double rate_hz, void **out, struct np_error *err)
 {
     const struct spectrum_conf *conf = conf_;
     struct np_spectrum_band ranges[conf->bands.n + 1];

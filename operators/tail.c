@@ -28,7 +28,7 @@ static void count_add(struct np_tail *tail, uint32_t bin, uint32_t count)
     tail->n += count;
 }
 
-/* The older half of the past counts half, for ever: counts never overflow, and nothing changes in the shares. */
+/* Halves all counts, so that they never overflow; a bin that was hit once is not forgotten. */
 static void halve(struct np_tail *tail)
 {
     uint32_t below[NP_TAIL_BINS + 1];

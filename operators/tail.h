@@ -1,5 +1,5 @@
-/* Calibration: how rare a value is among all values of its stream so far, by a histogram with bins of equal ratio.
- * Plain memory without pointers, zeroed when fresh: it is part of an operator's state. */
+/* Calibration: how rare a value is among all values of its stream so far, by a histogram with bins of equal
+ * ratio. Plain memory without pointers, zeroed when fresh: it is part of an operator's state. */
 #ifndef NP_TAIL_H
 #define NP_TAIL_H
 
@@ -17,7 +17,8 @@ struct np_tail {
 /**
  * Tells how rare a value is among those before, and counts it.
  * @param value  >= 0; NaN counts as 0
- * @return share of earlier values above it, half of its own bin included: in 0.5 / (n + 1) .. 1; 1 before 21 values
+ * @return share of earlier values above it, half of its own bin included: in 0.5 / (n + 1) .. 1; 1 for the
+ *         first 21 values
  */
 double np_tail_push(struct np_tail *tail, double value);
 

@@ -91,8 +91,9 @@ static unsigned int write_page(struct np_health *health, const char *method, con
     return MHD_HTTP_NOT_FOUND;
 }
 
-static enum MHD_Result answer(void *health, struct MHD_Connection *connection, const char *path, const char *method,
-                              const char *version, const char *upload, size_t *upload_size, void **request)
+static enum MHD_Result answer(void *health, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **request)
 {
     struct MHD_Response *response;
     enum MHD_Result result = MHD_NO;
@@ -123,7 +124,8 @@ static enum MHD_Result answer(void *health, struct MHD_Connection *connection, c
         free(text);
         return MHD_NO;
     }
-    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8") &&
+    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                "text/plain; version=0.0.4; charset=utf-8") &&
         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"))
         result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -133,7 +135,8 @@ static enum MHD_Result answer(void *health, struct MHD_Connection *connection, c
 /* Splits "host:port", "[v6]:port". @return NP_OK, or NP_ECONFIG with what is allowed */
 static enum np_status resolve(const char *address, struct addrinfo **out, struct np_error *err)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     const char *colon = strrchr(address, ':'), *start = address;
     size_t length = colon ? (size_t)(colon - address) : 0;
     char host[256];
@@ -146,9 +149,10 @@ static enum np_status resolve(const char *address, struct addrinfo **out, struct
         length = 0;    /* a bare IPv6 address: where does the port begin? */
     }
     if (length == 0 || length >= sizeof host || !colon[1])
-        return np_fail(err, NP_ECONFIG,
-                       "http: \"%s\" is not an address; allowed: HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464",
-                       address);
+        return np_fail(
+            err, NP_ECONFIG,
+            "http: \"%s\" is not an address; allowed: HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464",
+            address);
     memcpy(host, start, length);
     host[length] = '\0';
     rc = getaddrinfo(host, colon + 1, &hints, out);
@@ -177,10 +181,11 @@ enum np_status np_health_open(struct np_health **out, const char *address, struc
     /* signals belong to the main thread; a new thread inherits the mask */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    health->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | (place->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL, answer, health,
-        MHD_OPTION_SOCK_ADDR, place->ai_addr, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        CONNECTION_TIMEOUT_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
+    health->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (place->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                         0, NULL, NULL, answer, health, MHD_OPTION_SOCK_ADDR, place->ai_addr,
+                         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+                         CONNECTION_TIMEOUT_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!health->daemon) {
         st = np_fail(err, NP_ECONFIG, "http: cannot listen on %s: %s", address, strerror(errno));

@@ -1,5 +1,5 @@
-/* The small HTTP server for whoever watches the program: /metrics (Prometheus text), /live and /ready. It listens on the
- * one address that the pipeline file names, answers GET and HEAD, and has a thread of its own. */
+/* The small HTTP server for whoever watches the program: /metrics (Prometheus text), /live and /ready. It
+ * listens on the one address that the pipeline file names, answers GET and HEAD, and has its own thread. */
 #ifndef NP_HEALTH_H
 #define NP_HEALTH_H
 
@@ -10,15 +10,15 @@
 #include "pipeline/status.h"
 
 enum np_health_state {
-    NP_HEALTH_READY,       /* /ready 200 "ready" */
-    NP_HEALTH_DEGRADED,    /* /ready 200 "degraded" and the reasons: works, but somebody should look */
-    NP_HEALTH_NOT_READY,   /* /ready 503 "not ready" and the reasons: starting, stopping or waiting for another */
-    NP_HEALTH_STUCK,       /* as NOT_READY, and /live 503: only a restart helps */
+    NP_HEALTH_READY,     /* /ready 200 "ready" */
+    NP_HEALTH_DEGRADED,  /* /ready 200 "degraded" and the reasons: works, but somebody should look */
+    NP_HEALTH_NOT_READY, /* /ready 503 "not ready" and the reasons: starting, stopping, waiting */
+    NP_HEALTH_STUCK,     /* as NOT_READY, and /live 503: only a restart helps */
 };
 
 /** Asked at each request, on the server's thread. */
 struct np_health_source {
-    /** Writes reasons, one a line ("registry: cannot be reached since ..."), never a secret. Must not block. */
+    /** Writes reasons, one a line ("registry: unreachable since ..."), never a secret; must not block. */
     enum np_health_state (*state)(void *context, FILE *reasons);
     void *context;
 };

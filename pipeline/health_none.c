@@ -5,7 +5,8 @@ enum np_status np_health_open(struct np_health **out, const char *address, struc
                               const struct np_health_source *source, struct np_error *err)
 {
     (void)out, (void)metrics, (void)source;
-    return np_fail(err, NP_ECONFIG, "http: %s: this build has no HTTP (it was configured with NP_HTTP=OFF)", address);
+    return np_fail(err, NP_ECONFIG, "http: %s: this build has no HTTP (it was configured with NP_HTTP=OFF)",
+                   address);
 }
 
 void np_health_close(struct np_health *health)

@@ -14,7 +14,7 @@ struct np_metric {
     const struct family *family;
     char *labels;
     _Atomic double value;           /* counter, gauge; histogram: sum of the observations */
-    _Atomic uint64_t *counts;       /* histogram: [n_bounds + 1], of each bucket alone; the last is above all bounds */
+    _Atomic uint64_t *counts;       /* histogram: [n_bounds + 1], each bucket alone; the last is +Inf's */
     struct np_metric *next;
 };
 
@@ -77,7 +77,8 @@ void np_metrics_close(struct np_metrics *metrics)
     free(metrics);
 }
 
-static struct family *family_open(enum np_metric_type type, const char *name, const char *help, const double *bounds)
+static struct family *family_open(enum np_metric_type type, const char *name, const char *help,
+                                  const double *bounds)
 {
     struct family *family = calloc(1, sizeof *family);
 
@@ -197,15 +198,16 @@ static const char *number_text(double value, char out[32])
     return out;
 }
 
-static void write_sample(FILE *out, const struct np_metric *metric, const char *suffix, const char *bound, double value)
+static void write_sample(FILE *out, const struct np_metric *metric, const char *suffix, const char *bound,
+                         double value)
 {
     const char *labels = metric->labels;
     char number[32];
 
     fprintf(out, "%s%s", metric->family->name, suffix);
     if (*labels || bound)
-        fprintf(out, "{%s%s%s%s%s}", labels, *labels && bound ? "," : "", bound ? "le=\"" : "", bound ? bound : "",
-                bound ? "\"" : "");
+        fprintf(out, "{%s%s%s%s%s}", labels, *labels && bound ? "," : "", bound ? "le=\"" : "",
+                bound ? bound : "", bound ? "\"" : "");
     fprintf(out, " %s\n", number_text(value, number));
 }
 
@@ -251,7 +253,8 @@ void np_metrics_write(struct np_metrics *metrics, FILE *out)
             if (family->type == NP_METRIC_HISTOGRAM)
                 write_histogram(out, metric);
             else
-                write_sample(out, metric, "", NULL, atomic_load_explicit(&metric->value, memory_order_relaxed));
+                write_sample(out, metric, "", NULL,
+                             atomic_load_explicit(&metric->value, memory_order_relaxed));
         }
     }
     pthread_mutex_unlock(&metrics->lock);

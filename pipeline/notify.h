@@ -1,5 +1,5 @@
-/* What the program tells systemd (sd_notify(3)): Type=notify, WatchdogSec=. All of it does nothing where NOTIFY_SOCKET is
- * not set, and in a build without libsystemd (NP_SYSTEMD=OFF). Threads: any. */
+/* What the program tells systemd (sd_notify(3)): Type=notify, WatchdogSec=. All of it does nothing where
+ * NOTIFY_SOCKET is not set, and in a build without libsystemd (NP_SYSTEMD=OFF). Threads: any. */
 #ifndef NP_NOTIFY_H
 #define NP_NOTIFY_H
 

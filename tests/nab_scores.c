@@ -1,6 +1,6 @@
-/* nab_scores IN.csv OUT.csv [WARM_UP]: writes the anomaly score of each row of a file of the Numenta benchmark, a
- * number a line, by the core of the operator `anomaly`: silent warm-up, refractory period, no threshold. The warm-up
- * is the benchmark's, min(15 % of the rows, 750), if none is given. */
+/* nab_scores IN.csv OUT.csv [WARM_UP]: writes the anomaly score of each row of a file of the Numenta
+ * benchmark, a number a line, by the core of the operator `anomaly`: silent warm-up, refractory period, no
+ * threshold. The warm-up is the benchmark's, min(15 % of the rows, 750), if none is given. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

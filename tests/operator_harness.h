@@ -1,5 +1,5 @@
-/* For tests of operators: options from YAML as in a pipeline file, columns and values of windowed operators, and what
- * streaming operators emit. */
+/* For tests of operators: options from YAML as in a pipeline file, columns and values of windowed operators,
+ * and what streaming operators emit. */
 #ifndef NP_OPERATOR_HARNESS_H
 #define NP_OPERATOR_HARNESS_H
 
@@ -127,9 +127,11 @@ static inline void recorder_close(struct recorder *recorder)
     free(recorder);
 }
 
-static inline void push_point(struct recorder *recorder, int64_t time_ns, int64_t end_ns, double value, uint32_t flags)
+static inline void push_point(struct recorder *recorder, int64_t time_ns, int64_t end_ns, double value,
+                              uint32_t flags)
 {
-    struct np_point point = {.time_ns = time_ns, .end_ns = end_ns, .value = value, .coverage = 1, .flags = flags};
+    struct np_point point = {
+        .time_ns = time_ns, .end_ns = end_ns, .value = value, .coverage = 1, .flags = flags};
 
     recorder->op->push(recorder->conf, recorder->state, &point, &recorder->emit);
 }
@@ -155,13 +157,15 @@ struct windowed {
 };
 
 static inline struct windowed windowed_open(const struct np_operator *op, const char *yaml,
-                                            const struct np_kernels *kernels, uint32_t n_samples, double rate_hz)
+                                            const struct np_kernels *kernels, uint32_t n_samples,
+                                            double rate_hz)
 {
     struct windowed windowed = {.op = op, .conf = harness_conf(op, yaml)};
     struct np_error err = {0};
 
     windowed.columns = harness_columns(op, windowed.conf);
-    if (op->plan_open(windowed.conf, kernels, op->exact ? n_samples : 0, rate_hz, &windowed.plan, &err) != NP_OK)
+    if (op->plan_open(windowed.conf, kernels, op->exact ? n_samples : 0, rate_hz, &windowed.plan, &err) !=
+        NP_OK)
         fail_msg("%s: %s", op->name, err.text);
     return windowed;
 }
@@ -190,7 +194,8 @@ static inline void windowed_close(struct windowed *windowed)
 }
 
 /* The value of a column by name; the test fails if there is none of that name. */
-static inline const struct np_value *windowed_value(const struct windowed *windowed, size_t row, const char *column)
+static inline const struct np_value *windowed_value(const struct windowed *windowed, size_t row,
+                                                    const char *column)
 {
     int index = np_columns_find(&windowed->columns, column);
 

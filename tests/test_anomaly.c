@@ -112,8 +112,8 @@ static void scores_agree_with_the_definitions(void **state)
 
         x[t] = 230 + random_next(&seed) + (t % 97 == 96 ? 5 * random_next(&seed) : 0);
         features_by_definition(x, t, 16, &energy, &range);
-        expected = score_of(np_tail_push(
-            &sum_tail, score_of(np_tail_push(&energy_tail, energy)) + score_of(np_tail_push(&range_tail, range))));
+        expected = score_of(np_tail_push(&sum_tail, score_of(np_tail_push(&energy_tail, energy)) +
+                                                        score_of(np_tail_push(&range_tail, range))));
         got = np_anomaly_push(&anomaly, 16, x[t]).score;
         if (fabs(got - expected) > 1e-9)
             fail_msg("seed %u, value %zu: got %.12g, expected %.12g", SEED, t, got, expected);
@@ -170,7 +170,8 @@ static void push_level(struct recorder *recorder, int64_t from, int64_t to, int6
 
 static void a_jump_is_told_once_at_its_edge_and_nothing_else(void **state)
 {
-    struct recorder *recorder = recorder_open(&np_op_anomaly, "{alarms: 1 per year, severity: warning, warm_up: 2000}");
+    struct recorder *recorder =
+        recorder_open(&np_op_anomaly, "{alarms: 1 per year, severity: warning, warm_up: 2000}");
 
     (void)state;
     push_level(recorder, 0, 2600, 2500);
@@ -228,7 +229,8 @@ static void a_larger_budget_gives_more_alarms_and_not_more_than_it_says(void **s
 
 static void values_that_are_missing_or_infinite_change_nothing(void **state)
 {
-    struct recorder *plain = recorder_open(&np_op_anomaly, "{}"), *holed = recorder_open(&np_op_anomaly, "{}");
+    struct recorder *plain = recorder_open(&np_op_anomaly, "{}"),
+                    *holed = recorder_open(&np_op_anomaly, "{}");
     static const double holes[] = {NAN, INFINITY, -INFINITY};
     uint64_t seed = SEED;
 

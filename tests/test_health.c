@@ -155,7 +155,8 @@ static void it_listens_on_its_own_address_only(void **state)
 
 static void a_taken_port_and_a_bad_address_give_an_error_that_names_them(void **state)
 {
-    static const char *const bad[] = {"9464", "127.0.0.1", "127.0.0.1:", ":9464", "::1:9464", "127.0.0.1:http", ""};
+    static const char *const bad[] = {"9464",           "127.0.0.1", "127.0.0.1:", ":9464", "::1:9464",
+                                      "127.0.0.1:http", ""};
     struct fixture *fixture = *state;
     struct np_health_source source = {.state = answer_state, .context = fixture};
     struct np_health *second = NULL;

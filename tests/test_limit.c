@@ -6,8 +6,8 @@ extern const struct np_operator np_op_limit;
 
 enum { STATE, VALUE, LIMIT, SINCE, EXTREME, SEVERITY };
 
-/* Values of 1-s windows as text: '-' missing (no point), '!' before a value: after a gap, 'n' NaN. Events as text: "R3@1:260" raised by
- * window 3, since window 1, extreme 260. */
+/* Values of 1-s windows as text: '-' missing (no point), '!' before a value: after a gap, 'n' NaN. Events as
+ * text: "R3@1:260" raised by window 3, since window 1, extreme 260. */
 static const struct {
     const char *name, *options, *values, *events;
 } rows[] = {
@@ -18,14 +18,16 @@ static const struct {
     {"below", "{below: 207, clear: 210}", "230 200 190 209 210", "R1@1:200 C4@1:190"},
     {"for: long enough", "{above: 253, for: 3s}", "254 260 255 250", "R2@0:260 C3@0:260"},
     {"for: too short", "{above: 253, for: 3s}", "254 254 252 254 254 252", ""},
-    {"for: inside clear is not beyond", "{above: 253, clear: 240, for: 3s}", "254 254 252 254 254 254", "R5@3:254"},
+    {"for: inside clear is not beyond", "{above: 253, clear: 240, for: 3s}", "254 254 252 254 254 254",
+     "R5@3:254"},
     {"missing values are passed over", "{above: 253, for: 3s}", "254 n 255 250", "R2@0:255 C3@0:255"},
     {"missing values do not clear", "{above: 253}", "254 n n 250", "R0@0:254 C3@0:254"},
     {"a gap resets what is pending", "{above: 253, for: 3s}", "254 254 - 254 254 254", "R5@3:254"},
     {"a flagged gap too", "{above: 253, for: 3s}", "254 254 !254 254 254", "R4@2:254"},
     {"also flagged on a missing value", "{above: 253, for: 3s}", "254 254 !n 254 254 254", "R5@3:254"},
     {"a gap leaves what is raised", "{above: 253}", "254 - - 255 250", "R0@0:254 C4@0:255"},
-    {"from one limit to the other", "{above: 253, below: 207}", "254 200 230", "R0@0:254 C1@0:254 R1@1:200 C2@1:200"},
+    {"from one limit to the other", "{above: 253, below: 207}", "254 200 230",
+     "R0@0:254 C1@0:254 R1@1:200 C2@1:200"},
     {"two limits with hysteresis", "{above: 253, below: 207, hysteresis: 3}", "254 251 250 206 209 210",
      "R0@0:254 C2@0:254 R3@3:206 C5@3:206"},
     {"pending changes sides", "{above: 253, below: 207, for: 2s}", "254 200 200", "R2@1:200"},
@@ -71,7 +73,8 @@ static void a_limit_raises_and_clears_as_its_options_say(void **state)
 
         push_text(recorder, rows[i].values);
         if (strcmp(events_text(recorder, got, sizeof got), rows[i].events) != 0)
-            fail_msg("%s: %s: got \"%s\", expected \"%s\"", rows[i].name, rows[i].values, got, rows[i].events);
+            fail_msg("%s: %s: got \"%s\", expected \"%s\"", rows[i].name, rows[i].values, got,
+                     rows[i].events);
         recorder_close(recorder);
     }
 }

@@ -27,9 +27,11 @@ static void expect_text(struct np_metrics *metrics, const char *expected)
 static void series_of_a_name_stand_together_under_one_help_and_type(void **state)
 {
     struct np_metrics *metrics = np_metrics_open();
-    struct np_metric *one = np_metric(metrics, NP_METRIC_COUNTER, "a_total", "step=\"x\"", "Help of a.", NULL);
+    struct np_metric *one =
+        np_metric(metrics, NP_METRIC_COUNTER, "a_total", "step=\"x\"", "Help of a.", NULL);
     struct np_metric *gauge = np_metric(metrics, NP_METRIC_GAUGE, "b", "", "Help of b.", NULL);
-    struct np_metric *two = np_metric(metrics, NP_METRIC_COUNTER, "a_total", "step=\"y\"", "Help of a.", NULL);
+    struct np_metric *two =
+        np_metric(metrics, NP_METRIC_COUNTER, "a_total", "step=\"y\"", "Help of a.", NULL);
 
     (void)state;
     np_metric_add(one, 3);

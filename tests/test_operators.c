@@ -45,7 +45,8 @@ static void every_operator_is_either_windowed_or_streaming(void **state)
     (void)state;
     FOR_EACH_OPERATOR(op)
     {
-        bool windowed = op->plan_open && op->run && op->plan_close, streaming = op->state_size > 0 && op->push;
+        bool windowed = op->plan_open && op->run && op->plan_close,
+             streaming = op->state_size > 0 && op->push;
 
         if (windowed == streaming || (windowed && (op->state_size || op->push || op->idle || op->init)) ||
             (streaming && (op->plan_open || op->run || op->plan_close || op->exact)))
@@ -147,7 +148,8 @@ static void one_streams_nan_infinity_or_hole_changes_no_other_row(void **state)
         if (!op->plan_open)
             continue;
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-            struct slab clean = slab_open(3, (const uint32_t[]){N}, 1), dirty = slab_open(3, (const uint32_t[]){N}, 1);
+            struct slab clean = slab_open(3, (const uint32_t[]){N}, 1),
+                        dirty = slab_open(3, (const uint32_t[]){N}, 1);
             struct windowed one = windowed_open(op, least_options(op), np_kernels_best(), N, RATE_HZ);
             struct windowed two = windowed_open(op, least_options(op), np_kernels_best(), N, RATE_HZ);
 
@@ -161,8 +163,8 @@ static void one_streams_nan_infinity_or_hole_changes_no_other_row(void **state)
                 for (size_t c = 0; c < one.columns.n; c++)
                     if (!same_value(&one.columns.items[c], &one.values[r * one.columns.n + c],
                                     &two.values[r * one.columns.n + c]))
-                        fail_msg("%s: row %zu, %s changed with %g in row 1", op->name, r, one.columns.items[c].name,
-                                 (double)bad[i]);
+                        fail_msg("%s: row %zu, %s changed with %g in row 1", op->name, r,
+                                 one.columns.items[c].name, (double)bad[i]);
             windowed_close(&one);
             windowed_close(&two);
             slab_close(&clean);
@@ -219,8 +221,8 @@ static void a_streaming_operator_takes_any_value_at_any_moment(void **state)
     }
 }
 
-/* State is plain memory that is copied into snapshots: the same points give the same bytes, and a copy goes on like
- * the original. */
+/* State is plain memory that is copied into snapshots: the same points give the same bytes, and a copy goes
+ * on like the original. */
 static void the_same_points_give_the_same_records_and_state_from_a_copy_too(void **state)
 {
     (void)state;

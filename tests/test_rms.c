@@ -25,7 +25,8 @@ static void rms_of_a_sine_is_its_amplitude_over_root_two(void **state)
         CHECK_NEAR(value_of(&windowed, 0, "mean"), 3, 1e-4, "%s", k->name);
         CHECK_NEAR(value_of(&windowed, 0, "min"), -322, 1e-4, "%s", k->name);
         CHECK_NEAR(value_of(&windowed, 0, "max"), 328, 1e-4, "%s", k->name);
-        CHECK_NEAR(value_of(&windowed, 0, "crest_factor"), 328 / sqrt(325 * 325 / 2.0 + 9), 1e-6, "%s", k->name);
+        CHECK_NEAR(value_of(&windowed, 0, "crest_factor"), 328 / sqrt(325 * 325 / 2.0 + 9), 1e-6, "%s",
+                   k->name);
         assert_int_equal(windowed_value(&windowed, 0, "n")->i64, 2560);
         windowed_close(&windowed);
         slab_close(&slab);

@@ -8,8 +8,9 @@ extern const struct np_operator np_op_spectrum;
 #define RATE_HZ 12800.0    /* 200 ms, bins of 5 Hz */
 #define SEED 20261124u
 
-static const char all_options[] = "{function: hann, bands: {low: 0..45, mains: 45..55, rest: 55..1000, none: 51..54}, "
-                                  "peaks: 3, amplitude: true, psd: true}";
+static const char all_options[] =
+    "{function: hann, bands: {low: 0..45, mains: 45..55, rest: 55..1000, none: 51..54}, "
+    "peaks: 3, amplitude: true, psd: true}";
 
 /* rms values of tones: 230 at 50 Hz, 10 at 250 Hz, 4 at 352.3 Hz (between bins), and 7 at 0 Hz */
 static void fill_tones(float *x)
@@ -76,7 +77,8 @@ static void tones_are_found_with_frequency_amplitude_and_band_power(void **state
         CHECK_NEAR(amplitude->floats[10], 230, 1e-3, "%s", k->name);
         /* the hann window spreads the power of a tone over three bins, 2/3 of it in the middle one */
         CHECK_NEAR(windowed_value(&windowed, 0, "band_mains")->f64, 230 * 230 / 6.0 * 5, 1, "%s", k->name);
-        CHECK_NEAR(windowed_value(&windowed, 0, "band_rest")->f64, 230 * 230 / 6.0 + 10 * 10 + 4 * 4, 1, "%s", k->name);
+        CHECK_NEAR(windowed_value(&windowed, 0, "band_rest")->f64, 230 * 230 / 6.0 + 10 * 10 + 4 * 4, 1, "%s",
+                   k->name);
         assert_true(isnan(windowed_value(&windowed, 0, "band_none")->f64));
         windowed_close(&windowed);
         slab_close(&slab);
@@ -112,9 +114,10 @@ static void amplitude_and_density_agree_with_direct_sums_in_double(void **state)
                 sum += (0.5 - 0.5 * cos(2 * M_PI * i / SHORT)) * x[i] * cexp(-2 * M_PI * I * bin * i / SHORT);
             amplitude = (bin ? M_SQRT2 : 1) * cabs(sum) / w_sum;
             density = amplitude * amplitude / (RATE_HZ * w_squares / (w_sum * w_sum));
-            CHECK_NEAR(windowed_value(&windowed, 0, "amplitude")->floats[bin], amplitude, 1e-6, "%s bin %d", k->name,
+            CHECK_NEAR(windowed_value(&windowed, 0, "amplitude")->floats[bin], amplitude, 1e-6, "%s bin %d",
+                       k->name, bin);
+            CHECK_NEAR(windowed_value(&windowed, 0, "psd")->floats[bin], density, 1e-9, "%s bin %d", k->name,
                        bin);
-            CHECK_NEAR(windowed_value(&windowed, 0, "psd")->floats[bin], density, 1e-9, "%s bin %d", k->name, bin);
         }
         windowed_close(&windowed);
     }
@@ -129,8 +132,8 @@ static void the_power_of_all_bands_is_the_mean_square(void **state)
     slab_randomize(&slab, SEED);
     FOR_EACH_VARIANT(k)
     {
-        struct windowed windowed = windowed_open(&np_op_spectrum, "{function: rectangular, bands: {all: 0..6401}}", k,
-                                                 N, RATE_HZ);
+        struct windowed windowed =
+            windowed_open(&np_op_spectrum, "{function: rectangular, bands: {all: 0..6401}}", k, N, RATE_HZ);
 
         windowed_run(&windowed, &slab.rows, RATE_HZ);
         for (size_t r = 0; r < 3; r++) {
@@ -138,7 +141,8 @@ static void the_power_of_all_bands_is_the_mean_square(void **state)
 
             for (uint32_t i = 0; i < N; i++)
                 squares += (double)slab_row(&slab, r)[i] * slab_row(&slab, r)[i];
-            CHECK_NEAR(windowed_value(&windowed, r, "band_all")->f64, squares / N, 1e-6, "%s row %zu", k->name, r);
+            CHECK_NEAR(windowed_value(&windowed, r, "band_all")->f64, squares / N, 1e-6, "%s row %zu",
+                       k->name, r);
         }
         windowed_close(&windowed);
     }
@@ -205,8 +209,10 @@ static void a_row_has_the_same_bits_in_any_batch(void **state)
         }
         windowed_run(&windowed, &slab.rows, RATE_HZ);
         for (size_t r = 0; r < ROWS; r++) {
-            assert_memory_equal(amplitudes[r], windowed_value(&windowed, r, "amplitude")->floats, sizeof amplitudes[r]);
-            assert_memory_equal(peaks[r][0], windowed_value(&windowed, r, "peak_hz")->floats, sizeof peaks[r][0]);
+            assert_memory_equal(amplitudes[r], windowed_value(&windowed, r, "amplitude")->floats,
+                                sizeof amplitudes[r]);
+            assert_memory_equal(peaks[r][0], windowed_value(&windowed, r, "peak_hz")->floats,
+                                sizeof peaks[r][0]);
             assert_memory_equal(peaks[r][1], windowed_value(&windowed, r, "peak_amplitude")->floats,
                                 sizeof peaks[r][1]);
         }
@@ -225,20 +231,26 @@ static void mistakes_are_told_with_the_nearest_windows_and_the_band_that_is_too_
     } cases[] = {
         {"window: 200ms\n", 12800, S / 5, ""},
         {"window: 17ms\n", 1000, 17 * S / 1000,
-         "t:1:9: this window is 17 samples at 1000 Hz, and the spectrum takes 2 to 16777216 samples without a prime "
+         "t:1:9: this window is 17 samples at 1000 Hz, and the spectrum takes 2 to 16777216 samples without "
+         "a prime "
          "factor over 13; the nearest are 16ms (16 samples) and 18ms (18 samples)\n"},
         {"window: 0.1ms\n", 1000, S / 10000,
-         "t:1:9: this window is 0 samples at 1000 Hz, and the spectrum takes 2 to 16777216 samples without a prime "
+         "t:1:9: this window is 0 samples at 1000 Hz, and the spectrum takes 2 to 16777216 samples without a "
+         "prime "
          "factor over 13; the nearest are 2ms (2 samples) and 2ms (2 samples)\n"},
         {"window: 200ms\nbands: { a: 0..500, b: 400..501 }\n", 1000, S / 5,
          "t:2:8: band b is 400..501 Hz: allowed is 0..500 Hz, half the rate of the input\n"},
-        {"window: 17ms\nbands: { a: 0..5000 }\n", 0, 17 * S / 1000, ""},    /* the rate is known with the data only */
+        /* the rate is known with the data only */
+        {"window: 17ms\nbands: { a: 0..5000 }\n", 0, 17 * S / 1000, ""},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct np_step_input input = {.rate_hz = cases[i].rate_hz, .uniform = true, .window_ns = cases[i].window_ns,
-                                      .hop_ns = cases[i].window_ns, .unit = "V"};
+        struct np_step_input input = {.rate_hz = cases[i].rate_hz,
+                                      .uniform = true,
+                                      .window_ns = cases[i].window_ns,
+                                      .hop_ns = cases[i].window_ns,
+                                      .unit = "V"};
 
         expect_mistakes(&np_op_spectrum, cases[i].yaml, &input, cases[i].mistakes);
     }
