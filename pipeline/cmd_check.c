@@ -2,11 +2,13 @@
 #include "pipeline/pipeline.h"
 
 struct check_conf {
-    bool schema;
+    bool schema, markdown;
 };
 static const struct np_option check_flags[] = {
     {"schema", NP_OPT_BOOL, offsetof(struct check_conf, schema), NULL, "false", 0, 0, NULL, false,
      "Print the JSON Schema of pipeline files instead, for editors that complete and mark them."},
+    {"markdown", NP_OPT_BOOL, offsetof(struct check_conf, markdown), NULL, "false", 0, 0, NULL, false,
+     "Print the reference of pipeline files as Markdown instead (docs/pipeline.md)."},
     {0},
 };
 
@@ -16,17 +18,20 @@ static enum np_exit check(const void *conf, int n_arguments, char **arguments)
     struct np_pipeline *pipeline;
     enum np_exit status;
 
-    if (flags->schema) {
+    if (flags->schema)
         np_pipeline_schema(stdout);
+    if (flags->markdown)
+        np_pipeline_reference(stdout);
+    if (flags->schema || flags->markdown)
         return NP_EXIT_OK;
-    }
     if (n_arguments == 0) {
         fputs("netzpuls check: a pipeline file is missing: netzpuls check PIPELINE\n", stderr);
         return NP_EXIT_MISTAKE;
     }
     pipeline = np_cli_pipeline(arguments[0], false, &status);
     if (pipeline)
-        printf("%s: ok: %zu inputs, %zu steps\n", arguments[0], pipeline->n_inputs, pipeline->n_steps);
+        printf("%s: ok: %zu input%s, %zu step%s\n", arguments[0], pipeline->n_inputs,
+               pipeline->n_inputs == 1 ? "" : "s", pipeline->n_steps, pipeline->n_steps == 1 ? "" : "s");
     np_pipeline_free(pipeline);
     return status;
 }

@@ -84,6 +84,8 @@ enum np_status np_operator_help(const struct np_operator *op, FILE *out, struct 
         fprintf(out, "%s: %s\n%s%s\n\nOptions:\n", op->name, op->help, kind_words(op),
                 op->needs_uniform ? " Needs equally spaced samples." : "");
         np_options_help(op->options, "", out);
+        if (!op->options[0].name)
+            fputs("  none\n", out);
         fputs("\nResult columns:\n", out);
         for (size_t i = 0; i < columns.n; i++) {
             const char *words = unit_words(&columns.items[i], unit, sizeof unit);
@@ -104,7 +106,7 @@ static enum np_status operator_markdown(const struct np_operator *op, FILE *out,
     if (status == NP_OK) {
         fprintf(out, "## %s\n\n%s %s%s\n\n", op->name, op->help, kind_words(op),
                 op->needs_uniform ? " Needs equally spaced samples." : "");
-        fputs("| option | value | default | meaning |\n|---|---|---|---|\n", out);
+        fputs(op->options[0].name ? "| option | value | default | meaning |\n|---|---|---|---|\n" : "No options.\n", out);
         np_options_markdown(op->options, out);
         fputc('\n', out);
         columns_markdown(columns.items, columns.n, out);

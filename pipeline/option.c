@@ -355,7 +355,7 @@ void np_options_parse(const struct np_option *rows, const struct np_node *map, c
 {
     if (map && map->kind != NP_NODE_MAP)
         np_mistake_add(mistakes, map, "here must stand a map of options, such as { %s: .. }",
-                       skip && skip[0] ? skip[0] : rows[0].name);
+                       rows[0].name ? rows[0].name : skip && skip[0] ? skip[0] : "");
     else if (map)
         find_unknown(rows, map, skip, mistakes);
     np_options_read(rows, map, skip, out, mistakes);

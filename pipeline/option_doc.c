@@ -67,7 +67,7 @@ void np_option_allowed(const struct np_option *row, char *out, size_t size)
     if (row->type == NP_OPT_CHOICE)
         for (size_t i = 0; row->choices[i]; i++)
             append(out, size, "%s %s", i ? "," : "", row->choices[i]);
-    if (row->unit && row->unit[0])
+    if (row->unit && row->unit[0] && strcmp(row->unit, "1") != 0 && row->type != NP_OPT_BANDS)
         append(out, size, " [%s]", row->unit);
     if (is_bounded(row) && isinf(row->max))
         append(out, size, " of at least %s", format_bound(row, row->min, min));

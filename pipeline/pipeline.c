@@ -100,7 +100,7 @@ static void read_file_map(struct np_pipeline *pipeline, const char *base, struct
     np_inputs_read(pipeline, base, mistakes);
     np_steps_read(pipeline, mistakes);
     np_outputs_read(pipeline, base, mistakes);
-    if (mistakes->n == before)    /* else a misspelt name would be told as unused, too */
+    if (mistakes->n == before && np_node_get(pipeline->root, "outputs"))    /* else a misspelt name would be told as unused, too */
         np_use_check(pipeline, mistakes);
 }
 

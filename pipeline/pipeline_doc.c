@@ -168,7 +168,7 @@ void np_pipeline_reference(FILE *out)
           "The file is YAML, without anchors, aliases and tags. `${NAME}` in a value is replaced from the environment; `$${` stands\n"
           "for `${`. Names of inputs, steps and bands are lower-case identifiers. Durations, sizes and rates carry their unit: `200ms`,\n"
           "`1.5h`, `90d`; `64MB`; `1 per week`. Secrets stand in a file or an environment variable, never in this file. Steps may\n"
-          "stand in any order and may read each other's numeric columns.\n\n",
+          "stand in any order and may read each other's numeric columns. In `{ }` a path with `[]` needs quotes.\n\n",
           out);
     for (size_t i = 0; np_sections[i]; i++) {
         const struct np_section *section = np_sections[i];

@@ -124,14 +124,19 @@ static bool begins_as_number(const struct np_node *node)
     return node->kind == NP_NODE_SCALAR && strchr("+-.0123456789", node->text[0]) && node->text[0];
 }
 
+/* NAN after a mistake, so that nothing more is said about it at the steps that read this input. */
 static void read_rate(struct np_mapping *map, const struct np_node *node, struct np_mistakes *mistakes)
 {
-    if (!begins_as_number(node))
+    if (!begins_as_number(node)) {
         map->rate = read_path(node, "rate", mistakes);
-    else if (!np_frequency_parse(node->text, &map->rate_hz) || !(map->rate_hz > 0) || map->rate_hz > 1e9)
+        if (!map->rate)
+            map->rate_hz = NAN;
+    } else if (!np_frequency_parse(node->text, &map->rate_hz) || !(map->rate_hz > 0) || map->rate_hz > 1e9) {
+        map->rate_hz = NAN;
         np_mistake_add(mistakes, node, "rate is \"%s\"; allowed: the path of a field, or a frequency above 0 and up to "
                                        "1000MHz, such as 50Hz or 12.8kHz",
                        np_node_shown(node));
+    }
 }
 
 static void read_factor(const struct np_node *node, const char *what, double *value, char **path,

@@ -119,12 +119,12 @@ char *np_secret_from_file(const struct np_node *node, const char *what, const ch
     struct np_error err;
     char *beside, *text;
 
-    if (mistakes->without_secrets)
-        return strdup("");
     if (strstr(path, "://") || strchr(path, '=') || strchr(path, '\n')) {    /* the secret itself: do not show it */
         np_mistake_add(mistakes, node, "%s is no path; allowed: the path of a file that holds the secret", what);
         return NULL;
     }
+    if (mistakes->without_secrets)
+        return strdup("");
     beside = np_file_beside(base, path);
     text = beside ? np_file_read(beside, 64 << 10, NULL, &err) : NULL;
     if (!beside)
@@ -149,13 +149,13 @@ static char *secret_from_env(const struct np_node *node, const char *what, const
     const char *value;
     char *copy;
 
-    if (mistakes->without_secrets)
-        return strdup("");
     if (!holds_only(env, LOWER UPPER "_", LOWER UPPER DIGITS "_", 200)) {
         np_mistake_add(mistakes, node,
                        "%s is no name; allowed: the name of an environment variable that holds the secret", what);
         return NULL;
     }
+    if (mistakes->without_secrets)
+        return strdup("");
     value = getenv(env);
     if (!value || !value[0]) {
         np_mistake_add(mistakes, node, "%s: the environment variable %s is %s", what, env, value ? "empty" : "not set");

@@ -133,6 +133,7 @@ static bool is_data_of_another(const struct np_node *list, const char *name)
 static void read_table(struct np_pipeline *pipeline, const struct np_node *list, const struct np_node *node,
                        struct np_mistakes *mistakes)
 {
+    const struct np_node *topics;
     int step, input;
     char hint[800];
 
@@ -162,7 +163,8 @@ static void read_table(struct np_pipeline *pipeline, const struct np_node *list,
         return;
     }
     pipeline->steps[step].table = true;
-    if (!np_node_get(np_node_get(np_node_get(pipeline->root, "outputs"), "topics"), node->text))
+    topics = np_node_get(np_node_get(pipeline->root, "outputs"), "topics");
+    if ((!topics || topics->kind == NP_NODE_MAP) && !np_node_get(topics, node->text))
         np_mistake_add(mistakes, node, "table %s needs a topic, as rows are loaded from it; allowed: %s: TOPIC under "
                                        "outputs.topics",
                        node->text, node->text);

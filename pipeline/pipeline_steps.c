@@ -1,7 +1,8 @@
-#include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipeline/pipeline_order.h"
 #include "pipeline/pipeline_parts.h"
 
 enum { MOST_STEPS = 500 };
@@ -32,13 +33,6 @@ static const struct np_option window_rows[] = {
 const struct np_section np_section_window = {"steps.NAME (windowed operators)",
                                              "Where an operator takes windows, these keys belong to its step.", window_rows,
                                              NULL};
-
-/* A step while the file is read: its node, and whether its place in the graph is known. */
-struct draft {
-    const struct np_node *key;
-    char *column;                 /* that it reads of its parent, or NULL */
-    bool placed, lost;            /* lost: reads nothing that is there */
-};
 
 static bool is_windowed(const struct np_operator *op)
 {
@@ -73,8 +67,16 @@ static const struct np_operator *find_operator(const struct np_node *node, const
     return NULL;
 }
 
+static const char *example_column(const struct np_operator *op)
+{
+    for (const struct np_column *column = op ? op->columns : NULL; column && column->name; column++)
+        if (column->type == NP_COL_DOUBLE)
+            return column->name;
+    return "rms";
+}
+
 /* Finds what the step reads: an input or a step. Columns are looked up later, when they are known. */
-static bool find_source(struct np_pipeline *pipeline, struct np_step *step, struct draft *draft, const char *text,
+static bool find_source(struct np_pipeline *pipeline, struct np_step *step, struct np_step_draft *draft, const char *text,
                         struct np_mistakes *mistakes)
 {
     const struct np_node *node = np_node_get(step->node, "input");
@@ -96,9 +98,7 @@ static bool find_source(struct np_pipeline *pipeline, struct np_step *step, stru
         np_mistake_add(mistakes, node, "%s is an input and has no columns; allowed: %s", name, name);
     } else if (step->parent >= 0 && !dot) {
         np_mistake_add(mistakes, node, "%s is a step; allowed: one of its columns, such as %s.%s", name, name,
-                       pipeline->steps[step->parent].op && pipeline->steps[step->parent].op->columns
-                           ? pipeline->steps[step->parent].op->columns[0].name
-                           : "rms");
+                       example_column(pipeline->steps[step->parent].op));
     } else {
         draft->column = dot ? copy_text(dot + 1, mistakes) : NULL;
         found = !dot || draft->column;
@@ -126,86 +126,6 @@ static void read_head(struct np_pipeline *pipeline, struct np_step *step, struct
     np_options_free(step_rows, &conf);
 }
 
-/* Tells the cycle that a step is in: "a -> b -> a". */
-static void tell_cycle(const struct np_pipeline *pipeline, size_t first, struct draft *drafts,
-                       struct np_mistakes *mistakes)
-{
-    char path[600] = "";
-    size_t at = first;
-
-    do {
-        drafts[at].lost = true;
-        snprintf(path + strlen(path), sizeof path - strlen(path), "%s <- ", pipeline->steps[at].name);
-        at = (size_t)pipeline->steps[at].parent;
-    } while (at != first);
-    np_mistake_add(mistakes, np_node_get(pipeline->steps[first].node, "input"),
-                   "steps read each other in a circle: %s%s; allowed: a chain that begins at an input", path,
-                   pipeline->steps[first].name);
-}
-
-static bool is_in_cycle(const struct np_pipeline *pipeline, size_t first)
-{
-    int at = pipeline->steps[first].parent;
-
-    for (size_t n = 0; at >= 0 && n <= pipeline->n_steps; n++) {
-        if ((size_t)at == first)
-            return true;
-        at = pipeline->steps[at].parent;
-    }
-    return false;
-}
-
-/* Sorts steps so that parents stand before children, else in the file's order; lost ones come last, without a parent. */
-static bool sort_steps(struct np_pipeline *pipeline, struct draft *drafts, struct np_mistakes *mistakes)
-{
-    size_t n = pipeline->n_steps, done = 0;
-    struct np_step *steps = calloc(n + 1, sizeof *steps);
-    struct draft *sorted = calloc(n + 1, sizeof *sorted);
-    int *place = calloc(n + 1, sizeof *place);
-    bool progress = true, ok = steps && sorted && place;
-
-    if (!ok)
-        mistakes->out_of_memory = true;
-    while (ok && progress) {
-        progress = false;
-        for (size_t i = 0; i < n && !progress; i++) {
-            int parent = pipeline->steps[i].parent;
-
-            if (drafts[i].placed || drafts[i].lost || (parent >= 0 && !drafts[parent].placed))
-                continue;
-            drafts[i].placed = progress = true;
-            place[i] = (int)done;
-            steps[done] = pipeline->steps[i];
-            sorted[done] = drafts[i];
-            if (parent >= 0)
-                steps[done].parent = place[parent];
-            done++;
-        }
-    }
-    for (size_t i = 0; ok && i < n; i++)
-        if (!drafts[i].placed && !drafts[i].lost && is_in_cycle(pipeline, i))
-            tell_cycle(pipeline, i, drafts, mistakes);
-    for (size_t i = 0; ok && i < n; i++) {
-        if (drafts[i].placed)
-            continue;
-        steps[done] = pipeline->steps[i];
-        steps[done].parent = -1;
-        steps[done].input = -1;
-        sorted[done] = drafts[i];
-        sorted[done++].lost = true;
-    }
-    if (ok) {
-        memcpy(drafts, sorted, n * sizeof *drafts);
-        free(pipeline->steps);
-        pipeline->steps = steps;
-        steps = NULL;
-    }
-    free(steps);
-    free(sorted);
-    free(place);
-    return ok;
-}
-
 static void hint_columns(const struct np_columns *columns, const char *text, char *out, size_t size)
 {
     const char **names = calloc(columns->n + 1, sizeof *names);
@@ -229,7 +149,7 @@ static void hint_columns(const struct np_columns *columns, const char *text, cha
 }
 
 /* What the step reads, now that its parent is complete. @return false: nothing more can be said about this step */
-static bool connect_step(const struct np_pipeline *pipeline, struct np_step *step, const struct draft *draft,
+static bool connect_step(const struct np_pipeline *pipeline, struct np_step *step, const struct np_step_draft *draft,
                          struct np_step_input *from, struct np_mistakes *mistakes)
 {
     const struct np_node *node = np_node_get(step->node, "input");
@@ -243,7 +163,7 @@ static bool connect_step(const struct np_pipeline *pipeline, struct np_step *ste
         from->rate_hz = input->map.rate_hz;
         from->uniform = input->map.rate_hz > 0 || input->map.rate;
         step->unit = copy_text(input->unit ? input->unit : "", mistakes);
-        return step->unit != NULL;
+        return step->unit && !isnan(from->rate_hz);
     }
     parent = &pipeline->steps[step->parent];
     step->input = parent->input;
@@ -310,7 +230,7 @@ static void resolve_columns(struct np_step *step, struct np_mistakes *mistakes)
     np_columns_free(&described);
 }
 
-static void read_step(const struct np_pipeline *pipeline, struct np_step *step, const struct draft *draft,
+static void read_step(const struct np_pipeline *pipeline, struct np_step *step, const struct np_step_draft *draft,
                       struct np_mistakes *mistakes)
 {
     static const char *const windowed[] = {"operator", "input", "window", "hop", NULL};
@@ -348,7 +268,7 @@ static void read_step(const struct np_pipeline *pipeline, struct np_step *step, 
 void np_steps_read(struct np_pipeline *pipeline, struct np_mistakes *mistakes)
 {
     const struct np_node *map = np_node_get(pipeline->root, "steps");
-    struct draft *drafts;
+    struct np_step_draft *drafts;
 
     if (!map)
         return;
@@ -385,7 +305,7 @@ void np_steps_read(struct np_pipeline *pipeline, struct np_mistakes *mistakes)
             pipeline->steps[i].parent = -1;
         free(input);
     }
-    if (sort_steps(pipeline, drafts, mistakes))
+    if (np_steps_sort(pipeline, drafts, mistakes))
         for (size_t i = 0; i < pipeline->n_steps; i++)
             read_step(pipeline, &pipeline->steps[i], &drafts[i], mistakes);
     for (size_t i = 0; i < pipeline->n_steps; i++)
