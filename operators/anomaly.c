@@ -29,7 +29,7 @@ struct anomaly_state {
 static const char *const report_names[] = {"alarms", "all", NULL};
 
 static const struct np_option anomaly_options[] = {
-    {"alarms", NP_OPT_RATE, offsetof(struct anomaly_conf, alarms_hz), NULL, "1 per week", 1e-9, 1, NULL,
+    {"alarms", NP_OPT_RATE, offsetof(struct anomaly_conf, alarms_hz), NULL, "1 per week", 0.01 / 31557600, 1, NULL,
      false, "False alarms that are borne, per stream."},
     {"span", NP_OPT_COUNT, offsetof(struct anomaly_conf, span), "values", "16", 2, NP_ANOMALY_SPAN_MAX, NULL,
      false, "Values over which the energy of the signal is taken."},
