@@ -41,6 +41,9 @@ int np_record_avro(const struct np_record *record, struct np_bytes *out);
 /** The step's Avro schema (JSON text): a record named after pipeline and step, doc with unit and meaning at each field. @return 0 or -1 */
 int np_record_avro_schema(const struct np_pipeline *pipeline, const struct np_step *step, struct np_bytes *out);
 
+/** Name of that record: pipeline and step, made safe. @return 0 or -1 */
+int np_record_avro_name(const struct np_pipeline *pipeline, const struct np_step *step, struct np_bytes *out);
+
 /** "2026-11-24T16:41:13.000000000Z". @return out */
 const char *np_time_format(int64_t ns, char out[40]);
 /** RFC 3339 with any fraction and zone; a time without a zone is taken as UTC. @return false if it is not one */

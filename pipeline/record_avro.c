@@ -220,10 +220,14 @@ static int add_field(struct np_bytes *out, const struct np_column *column, const
     return add(out, "\"}");
 }
 
+int np_record_avro_name(const struct np_pipeline *pipeline, const struct np_step *step, struct np_bytes *out)
+{
+    return add_name(out, pipeline->name, true) || add(out, "_") || add_name(out, step->name, false) ? -1 : 0;
+}
+
 int np_record_avro_schema(const struct np_pipeline *pipeline, const struct np_step *step, struct np_bytes *out)
 {
-    if (add(out, "{\"type\":\"record\",\"name\":\"") || add_name(out, pipeline->name, true) || add(out, "_") ||
-        add_name(out, step->name, false) || add(out, "\",\"namespace\":\"netzpuls\",\"doc\":\"") ||
+    if (add(out, "{\"type\":\"record\",\"name\":\"") || np_record_avro_name(pipeline, step, out) || add(out, "\",\"namespace\":\"netzpuls\",\"doc\":\"") ||
         add_escaped(out, step->op ? step->op->help : "") || add(out, "\",\"fields\":["))
         return -1;
     for (const struct np_column *column = np_record_columns; column->name; column++) {

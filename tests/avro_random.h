@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/record.h"
+#include "tests/avro_put.h"
 
 struct random {
     uint64_t state;
@@ -155,18 +155,6 @@ static void random_value(struct random *r, avro_value_t *value)
     default:
         abort();
     }
-}
-
-static void put_varint(struct np_bytes *out, int64_t value)
-{
-    uint64_t rest = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-    unsigned char byte;
-
-    do {
-        byte = (unsigned char)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
-        np_bytes_append(out, &byte, 1);
-        rest >>= 7;
-    } while (rest);
 }
 
 static void encode(struct random *r, const avro_value_t *value, struct np_bytes *out);
