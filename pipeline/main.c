@@ -3,6 +3,7 @@
 extern const struct np_command np_cmd_check;
 extern const struct np_command np_cmd_operators;
 extern const struct np_command np_cmd_replay;
+extern const struct np_command np_cmd_run;
 extern const struct np_command np_cmd_version;
 
 int main(int argc, char **argv)
@@ -11,6 +12,9 @@ int main(int argc, char **argv)
         &np_cmd_check,
         &np_cmd_operators,
         &np_cmd_replay,
+#ifdef NP_KAFKA
+        &np_cmd_run,
+#endif
         &np_cmd_version,
         NULL,
     };
