@@ -20,6 +20,8 @@
 #include "sinks/loader_run.h"
 #endif
 
+#define TICK_MS 20    /* how often the main thread looks after the halves */
+
 enum only { ONLY_BOTH, ONLY_COMPUTE, ONLY_LOAD };
 static const char *const only_names[] = {"both", "compute", "load", NULL};
 static const char *const level_names[] = {"debug", "info", "warning", "error", NULL};
@@ -215,7 +217,8 @@ static bool settled(const struct half *half)
 
 static void wait_for_end(const struct job *job)
 {
-    const struct timespec tick = {.tv_nsec = 20000000};
+    const struct timespec tick = {.tv_nsec = TICK_MS * 1000000};
+    int64_t watchdog_ms = np_notify_watchdog_ms(), since_alive_ms = 0;
     bool told = false;
 
     while (!atomic_load(&stop_asked)) {
@@ -224,6 +227,11 @@ static void wait_for_end(const struct job *job)
         if (!told && settled(&job->compute) && (settled(&job->load) || job->compute.on)) {
             np_notify_ready();
             told = true;
+        }
+        since_alive_ms += TICK_MS;
+        if (watchdog_ms && since_alive_ms >= watchdog_ms / 4) {    /* ticks are late on a busy machine */
+            np_notify_alive();
+            since_alive_ms = 0;
         }
         nanosleep(&tick, NULL);
     }
