@@ -19,6 +19,7 @@ struct consumer {
     size_t n_names;
     struct np_source_events events;
     rd_kafka_t *rk;
+    rd_kafka_t *asker;            /* for look(); NULL until then */
     /* Messages have a queue of their own, so that events are served while messages wait: nothing needs to be paused,
      * and so nothing fetched twice, when memory is full. */
     rd_kafka_queue_t *messages;
@@ -345,19 +346,25 @@ static enum np_status committed(struct np_source *source, struct np_position *po
     return np_kafka_committed(consumer->rk, consumer->pipeline, positions, n, timeout_ms, err);
 }
 
+/* Asked by a handle of its own: on the consumer's connections every question would wait behind a fetch that waits for data. */
 static enum np_status look(struct np_source *source, struct np_place place, struct np_log_facts *facts,
                            struct np_error *err)
 {
+    static const struct np_kafka_setting fixed[] = {{"isolation.level", "read_committed"}, {NULL, NULL}};
     struct consumer *consumer = (struct consumer *)source;
     const char *topic = consumer->names[place.input];
     struct np_topic_facts of_topic = {0};
-    enum np_status st = np_kafka_topic_facts(consumer->rk, topic, &of_topic, err);
     rd_kafka_resp_err_t error;
+    enum np_status st = NP_OK;
 
+    if (!consumer->asker)
+        st = np_kafka_open(&consumer->asker, RD_KAFKA_CONSUMER, consumer->pipeline, NULL, fixed, NULL, NULL, err);
+    if (st == NP_OK)
+        st = np_kafka_topic_facts(consumer->asker, topic, &of_topic, err);
     if (st != NP_OK)
         return st;
     memcpy(facts->topic_id, of_topic.id, sizeof facts->topic_id);
-    error = rd_kafka_query_watermark_offsets(consumer->rk, topic, place.partition, &facts->start, &facts->end,
+    error = rd_kafka_query_watermark_offsets(consumer->asker, topic, place.partition, &facts->start, &facts->end,
                                              CALL_TIMEOUT_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return np_fail(err, NP_ERETRY, "ends of %s[%d]: %s", topic, (int)place.partition, rd_kafka_err2str(error));
@@ -400,6 +407,8 @@ static void close_source(struct np_source *source)
             rd_kafka_queue_destroy(consumer->messages);
         rd_kafka_destroy(consumer->rk);
     }
+    if (consumer->asker)
+        rd_kafka_destroy(consumer->asker);
     free(consumer->topics);
     free(consumer->names);
     free(consumer->batch);
