@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "kernels/cpu_fft.h"
+#include "kernels/cpu_peaks.h"
 #include "kernels/spectrum_plan.h"
 #include "kernels/variants.h"
 
@@ -32,9 +33,7 @@ struct spectrum {
     struct cvec *lane_twiddle; /* split: [blocks][7], w_H^(l k) */
     struct cvec *pair_twiddle; /* split: [blocks][8], w_n^(k + M j) */
     float *root;               /* whole, even n: [n / 2 + 1] w_n^k, re and im */
-    float *peak_value;         /* [n_peaks], the strongest first, then 0 */
-    uint32_t *peak_bin;        /* [n_peaks] */
-    double (*peak_power)[3];   /* [n_peaks] */
+    struct np_cpu_peaks peaks;
 };
 
 static void *floats_alloc(size_t n)
@@ -65,9 +64,7 @@ void NP_CPU(np_spectrum_close)(struct np_spectrum_plan *plan)
     free(sp->lane_twiddle);
     free(sp->pair_twiddle);
     free(sp->root);
-    free(sp->peak_value);
-    free(sp->peak_bin);
-    free(sp->peak_power);
+    np_cpu_peaks_close(&sp->peaks);
     free(sp);
     plan->state = NULL;
 }
@@ -106,10 +103,8 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
     sp->window = floats_alloc(round_up(n, NP_ROW_ALIGN));
     sp->power = floats_alloc(sp->power_stride * (sp->split ? 1 : LANES));
     sp->z = floats_alloc(sp->split ? n : round_up(n, LANES) * LANES * (n % 2 ? 2 : 1));
-    sp->peak_value = malloc((plan->n_peaks + 1) * sizeof *sp->peak_value);
-    sp->peak_bin = calloc(plan->n_peaks + 1, sizeof *sp->peak_bin);
-    sp->peak_power = malloc((plan->n_peaks + 1) * sizeof *sp->peak_power);
-    ok = np_cpu_fft_open(&sp->fft, sp->split ? n / 16 : n % 2 ? n : half);
+    ok = np_cpu_peaks_open(&sp->peaks, plan->n_peaks);
+    ok &= np_cpu_fft_open(&sp->fft, sp->split ? n / 16 : n % 2 ? n : half);
     if (sp->split) {
         sp->lane_twiddle = split_twiddles(n_blocks, 7, half, 1, 0);
         sp->pair_twiddle = split_twiddles(n_blocks, 8, n, 0, n / 16);
@@ -122,7 +117,7 @@ enum np_kernels_status NP_CPU(np_spectrum_open)(struct np_spectrum_plan *plan)
         }
         ok &= sp->root != NULL;
     }
-    if (!ok || !sp->window || !sp->power || !sp->z || !sp->peak_value || !sp->peak_bin || !sp->peak_power) {
+    if (!ok || !sp->window || !sp->power || !sp->z) {
         NP_CPU(np_spectrum_close)(plan);
         return NP_KERNELS_ENOMEM;
     }
@@ -255,75 +250,10 @@ static double band_sum(const float *power, uint32_t first, uint32_t end)
     return sum;
 }
 
-/* Puts a maximum among the n_max strongest, of equal ones the first found first. Without branches: where it
- * belongs cannot be predicted, and a row of noise has dozens. */
-static inline void peak_insert(float *value, uint32_t *bin, uint32_t n_max, float new_value, uint32_t new_bin)
-{
-    uint32_t moved = 0;
-
-    for (uint32_t i = 0; i < n_max; i++) {
-        float old_value = value[i];
-        uint32_t old_bin = bin[i];
-
-        moved |= new_value > old_value;
-        value[i] = moved ? new_value : old_value;
-        bin[i] = moved ? new_bin : old_bin;
-        new_value = moved ? old_value : new_value;
-        new_bin = moved ? old_bin : new_bin;
-    }
-}
-
-/* the maxima among bins first .. end - 1; power reaches a vector past end. Returns how many there were. */
-static uint32_t peaks_scan(struct spectrum *sp, const float *power, uint32_t first, uint32_t end,
-                           uint32_t n_max)
-{
-    float *value = sp->peak_value, weakest = value[n_max - 1];
-    uint32_t *bin = sp->peak_bin, n_found = 0;
-
-    for (uint32_t k = first; k < end; k += LANES) {
-        vec here = vec_load(power + k), left = vec_load(power + k - 1), right = vec_load(power + k + 1);
-        unsigned bits = vec_bits((here > weakest) & (here > left) & (here >= right));
-
-        if (end - k < LANES)
-            bits &= (1u << (end - k)) - 1u;
-        for (; bits; bits &= bits - 1) {
-            uint32_t i = k + (uint32_t)__builtin_ctz(bits);
-
-            peak_insert(value, bin, n_max, power[i], i);
-            n_found++;
-        }
-        weakest = value[n_max - 1];
-    }
-    return n_found;
-}
-
-static void peaks_find(const struct np_spectrum_plan *plan, const float *power, struct np_peak *out)
-{
-    struct spectrum *sp = plan->state;
-    const uint32_t end = plan->n_bins - 1, n_max = plan->n_peaks;
-    uint32_t n_found = 0, k = 1;
-
-    memset(sp->peak_value, 0, n_max * sizeof *sp->peak_value);
-    for (; k + 4 * LANES <= end; k += 4 * LANES) {
-        vec a = vec_max(vec_load(power + k), vec_load(power + k + LANES));
-        vec b = vec_max(vec_load(power + k + 2 * LANES), vec_load(power + k + 3 * LANES));
-
-        /* most of a row holds nothing above the weakest peak kept */
-        if (vec_bits(vec_max(a, b) > sp->peak_value[n_max - 1]))
-            n_found += peaks_scan(sp, power, k, k + 4 * LANES, n_max);
-    }
-    if (k < end)
-        n_found += peaks_scan(sp, power, k, end, n_max);
-    n_found = n_found < n_max ? n_found : n_max;
-    for (uint32_t i = 0; i < n_found; i++)
-        for (uint32_t side = 0; side < 3; side++)
-            sp->peak_power[i][side] = power[sp->peak_bin[i] - 1 + side];
-    np_spectrum_peaks_finish(plan, sp->peak_bin, sp->peak_power, n_found, out);
-}
-
-static void row_finish(const struct np_spectrum_plan *plan, float *power, const struct np_spectrum_out *out,
+static void row_finish(struct np_spectrum_plan *plan, float *power, const struct np_spectrum_out *out,
                        size_t row)
 {
+    struct spectrum *sp = plan->state;
     float scale = (float)(1.0 / (plan->noise_bins * plan->rate_hz / plan->n_samples));
 
     /* every sample is in bin 0: one that is not finite shows there */
@@ -331,7 +261,7 @@ static void row_finish(const struct np_spectrum_plan *plan, float *power, const 
         for (uint32_t k = 0; k < plan->n_bins; k++)
             power[k] = NAN;
     if (out->peaks && plan->n_peaks > 0)
-        peaks_find(plan, power, out->peaks + row * plan->n_peaks);
+        np_cpu_peaks_find(&sp->peaks, plan, power, out->peaks + row * plan->n_peaks);
     power[0] *= 0.5f;
     if (plan->n_samples % 2 == 0)
         power[plan->n_bins - 1] *= 0.5f;

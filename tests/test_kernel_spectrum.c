@@ -301,6 +301,40 @@ static void peaks_come_strongest_first_and_missing_ones_are_nan(void **state)
     slab_close(&slab);
 }
 
+static void any_number_of_peaks_is_found_as_by_the_reference(void **state)
+{
+    static const uint32_t numbers[] = {0, 1, 2, 15, 16, 17, 100};
+    enum { N_ROWS = 5, MOST = 100 };
+    struct np_peak got[N_ROWS * MOST], wanted[N_ROWS * MOST];
+    uint32_t n = 5120;
+    struct slab slab = slab_open(N_ROWS, &n, 1);
+
+    (void)state;
+    slab_randomize(&slab, 77);
+    FOR_EACH_VARIANT(k)
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        struct np_spectrum_spec spec = {.n_samples = n, .rate_hz = n, .window = NP_WINDOW_HANN};
+        struct np_spectrum_out out = {.peaks = wanted};
+        struct np_spectrum_plan *plan;
+        const char *why;
+
+        spec.n_peaks = numbers[i];
+        plan = np_spectrum_plan_create(np_kernels_find("reference"), &spec, &why);
+        assert_non_null(plan);
+        assert_int_equal(np_spectrum_plan_run(plan, &slab.rows, &out), NP_KERNELS_OK);
+        np_spectrum_plan_close(plan);
+        plan = np_spectrum_plan_create(k, &spec, &why);
+        assert_non_null(plan);
+        out.peaks = got;
+        assert_int_equal(np_spectrum_plan_run(plan, &slab.rows, &out), NP_KERNELS_OK);
+        np_spectrum_plan_close(plan);
+        for (size_t p = 0; p < N_ROWS * numbers[i]; p++)
+            CHECK_NEAR(got[p].frequency_hz, wanted[p].frequency_hz, 1e-3, "%s, %u peaks, number %zu seed=77",
+                       k->name, numbers[i], p);
+    }
+    slab_close(&slab);
+}
+
 /* rows in another order, with other neighbours, in batches of another size: the same bits, on every CPU
  * variant */
 static void check_bits(uint32_t n)
@@ -442,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_tone_on_a_bin_has_its_rms_value_and_its_power_is_in_its_band),
         cmocka_unit_test(a_tone_between_bins_is_found_within_a_thousandth_of_a_bin),
         cmocka_unit_test(peaks_come_strongest_first_and_missing_ones_are_nan),
+        cmocka_unit_test(any_number_of_peaks_is_found_as_by_the_reference),
         cmocka_unit_test(bits_depend_on_the_row_alone),
         cmocka_unit_test(what_is_not_wanted_is_not_written_and_changes_nothing),
         cmocka_unit_test(a_spec_or_a_row_that_does_not_fit_is_refused),
