@@ -148,14 +148,14 @@ static enum np_status check_identity(struct np_worker *worker, struct np_recover
         return np_fail(err, NP_ESTOP, "topic %s has %d partitions and had %d: a sensor's messages may now be split over "
                        "two; use a new topic, or another pipeline name to begin anew", topic, (int)facts->partitions,
                        (int)header->partitions);
-    known = np_revisions_find(&header->revisions, worker->text_hash);
+    known = np_revisions_find(&header->revisions, worker->revision_hash);
     recovery->revisions = header->revisions;
     recovery->revision_committed = header->revisions.n;
     if (known && known < header->revisions.n)
         return np_fail(err, NP_EFENCED, "this pipeline file is revision %u of %s; revision %u is at work: this worker "
                        "leaves", known, worker->pipeline->name, header->revisions.n);
     if (!known) {
-        np_revisions_add(&recovery->revisions, worker->text_hash);
+        np_revisions_add(&recovery->revisions, worker->revision_hash);
         recovery->migrated = true;
     }
     return NP_OK;
@@ -172,7 +172,7 @@ static enum np_status judge(struct np_worker *worker, struct np_recovery *recove
 
     if (!c && !h && committed == NP_OFFSET_NONE) {
         recovery->first = true;
-        np_revisions_add(&recovery->revisions, worker->text_hash);
+        np_revisions_add(&recovery->revisions, worker->revision_hash);
         return NP_OK;
     }
     if (!c && !h)

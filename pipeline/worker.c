@@ -411,6 +411,31 @@ static enum np_status schema_ids(struct np_worker *worker, struct np_error *err)
     return st;
 }
 
+static uint64_t hash_node(const struct np_node *node, uint64_t hash)
+{
+    if (!node)
+        return np_hash("", 0, hash);
+    hash = np_hash(&node->n, sizeof node->n, hash + (uint64_t)node->kind);
+    if (node->kind == NP_NODE_SCALAR)
+        return np_hash(node->text, strlen(node->text), hash);
+    for (size_t i = 0; i < node->n; i++) {
+        if (node->kind == NP_NODE_MAP)
+            hash = hash_node(node->keys[i], hash);
+        hash = hash_node(node->items[i], hash);
+    }
+    return hash;
+}
+
+/* What decides the results makes the revision (rule 19): not comments, not how and where the program runs. */
+static uint64_t revision_hash(const struct np_pipeline *pipeline)
+{
+    const struct np_node *outputs = np_node_get(pipeline->root, "outputs");
+    uint64_t hash = hash_node(np_node_get(pipeline->root, "inputs"), 0);
+
+    hash = hash_node(np_node_get(pipeline->root, "steps"), hash);
+    return hash_node(outputs ? np_node_get(outputs, "topics") : NULL, hash);
+}
+
 static const char *worker_name(const struct np_pipeline *pipeline, char out[256])
 {
     if (pipeline->run.worker)
@@ -477,7 +502,7 @@ enum np_status np_worker_run(const struct np_pipeline *pipeline, const struct np
     poller->hold_bytes = poller->room / 8;
     pthread_mutex_init(&worker.parts_lock, NULL);
     pthread_mutex_init(&worker.failure_lock, NULL);
-    worker.text_hash = np_hash(pipeline->text, strlen(pipeline->text), 0);
+    worker.revision_hash = revision_hash(pipeline);
     worker.n_lanes = pipeline->run.lanes ? (size_t)pipeline->run.lanes : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
     st = open_all(poller, err);
     if (st == NP_OK) {

@@ -92,7 +92,7 @@ struct np_worker {
     struct np_metrics *metrics;
     struct np_topic_facts *facts; /* per input */
     int32_t *schema_ids;          /* per step; 0: JSON or no topic */
-    uint64_t text_hash;
+    uint64_t revision_hash;
     struct np_source *source;
     size_t n_parts, parts_capacity;
     struct np_part **parts;       /* grown by the polling thread under parts_lock */
