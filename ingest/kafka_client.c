@@ -18,6 +18,15 @@ static void to_log(const rd_kafka_t *rk, int level, const char *facility, const 
            text);
 }
 
+/* Without this the library writes each of these to the log a second time. Fatal ones come back from the calls. */
+static void ignore_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)code;
+    (void)reason;
+    (void)opaque;
+}
+
 static enum np_status set(rd_kafka_conf_t *conf, const char *name, const char *value, struct np_error *err)
 {
     char text[512];
@@ -60,6 +69,7 @@ enum np_status np_kafka_open(rd_kafka_t **out, rd_kafka_type_t type, const struc
     char text[512];
 
     rd_kafka_conf_set_log_cb(conf, to_log);
+    rd_kafka_conf_set_error_cb(conf, ignore_error);
     if ((st = set_all(conf, common, err)) != NP_OK || (st = set_all(conf, defaults, err)) != NP_OK)
         goto out;
     for (size_t i = 0; i < pipeline->n_properties; i++)
