@@ -52,8 +52,9 @@ static int grants(const struct np_pg_tables *tables, const char *name, const cha
         return 0;
     snprintf(reader_role, sizeof reader_role, "%s_reader", tables->schema);
     snprintf(writer_role, sizeof writer_role, "%s_writer", tables->schema);
-    return np_sql(sql, "GRANT SELECT ON %I.%I TO %I;\nGRANT SELECT%s%s ON %I.%I TO %I;\n", tables->schema, name, reader_role,
-                  writer ? ", " : "", writer ? writer : "", tables->schema, name, writer_role);
+    return np_sql(sql, "GRANT USAGE ON SCHEMA %I TO %I, %I;\nGRANT SELECT ON %I.%I TO %I;\nGRANT SELECT%s%s ON %I.%I TO %I;\n",
+                  tables->schema, reader_role, writer_role, tables->schema, name, reader_role, writer ? ", " : "",
+                  writer ? writer : "", tables->schema, name, writer_role);
 }
 
 int np_pg_common_sql(const struct np_pg_tables *tables, const struct np_pg_common *common, struct np_bytes *sql)

@@ -109,18 +109,17 @@ static enum np_status make_schema(struct np_pg *pg, const struct np_pg_tables *t
 {
     const char *s = tables->schema;
     struct np_bytes sql = {0};
-    char role[3][80];
+    char role[80];
     bool there;
     enum np_status status = may(pg, "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)", s, &there, err);
     int rc;
 
     if (status != NP_OK || there)
         return status;
-    for (int i = 0; i < 3; i++)
-        snprintf(role[i], sizeof role[i], "%s_%s", s, role_endings[i]);
+    snprintf(role, sizeof role, "%s_%s", s, role_endings[0]);
     rc = np_sql(&sql, "CREATE SCHEMA %I%s", s, tables->roles ? " AUTHORIZATION " : ";");
     if (tables->roles)
-        rc = rc ? rc : np_sql(&sql, "%I; GRANT USAGE ON SCHEMA %I TO %I, %I;", role[0], s, role[1], role[2]);
+        rc = rc ? rc : np_sql(&sql, "%I;", role);
     rc = rc ? rc : np_sql(&sql, "COMMENT ON SCHEMA %I IS 'results of netzpuls'", s);
     status = run(pg, &sql, rc, err);
     np_bytes_free(&sql);

@@ -455,6 +455,25 @@ static void a_database_restored_from_a_backup_is_completed_again(void **state)
     np_loader_close(loader);
 }
 
+static void a_user_with_the_writers_rights_alone_can_load(void **state)
+{
+    struct world *w = world_of(state);
+    struct np_loader *loader = loader_open(w);
+    struct np_error err;
+    char dsn[500];
+
+    check(load_log(loader, 10, 10, &err), &err);
+    np_loader_close(loader);
+    sql(w, "CREATE ROLE %s_login LOGIN PASSWORD 'pw' IN ROLE %s_writer", w->schema, w->schema);
+    snprintf(dsn, sizeof dsn, "%s user=%s_login password=pw", getenv("NP_TEST_DSN"), w->schema);
+    w->pipeline.postgres.dsn = dsn;
+    loader = loader_open(w);
+    check(load_log(loader, 30, 10, &err), &err);
+    assert_log_loaded(w, 30);
+    np_loader_close(loader);
+    sql(w, "DROP ROLE %s_login", w->schema);
+}
+
 static void metrics_count_rows_and_rejections_for_each_table(void **state)
 {
     struct world *w = world_of(state);
@@ -501,6 +520,7 @@ int main(void)
         T(a_topic_that_lacks_what_is_missing_stops_the_loader_loudly),
         T(a_stored_input_is_one_row_a_reading_from_where_its_start_says),
         T(a_database_restored_from_a_backup_is_completed_again),
+        T(a_user_with_the_writers_rights_alone_can_load),
         T(metrics_count_rows_and_rejections_for_each_table),
     };
 

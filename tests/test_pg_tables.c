@@ -123,6 +123,39 @@ static void without_the_right_to_make_roles_the_tables_are_made_all_the_same(voi
     np_pg_tables_free(tables);
 }
 
+static void a_user_who_may_make_roles_makes_them_without_being_superuser(void **state)
+{
+    struct world *w = world_of(state);
+    struct np_pg *pg = NULL, *look = w->look;
+    struct np_pg_tables *tables;
+    struct np_pg_maintained done;
+    struct np_error err;
+    char dsn[500];
+
+    sql(w, "CREATE ROLE %s_login LOGIN CREATEROLE PASSWORD 'pw'; GRANT CREATE ON DATABASE %s TO %s_login", w->schema,
+        value(w, "SELECT quote_ident(current_database())"), w->schema);
+    snprintf(dsn, sizeof dsn, "%s user=%s_login password=pw", getenv("NP_TEST_DSN"), w->schema);
+    check(np_pg_open(&pg, dsn, "test", NULL, &err), &err);
+    w->look = pg;
+    for (int i = 0; i < 2; i++) {                         /* the second time, all is there */
+        tables = ensure(w);
+        assert_true(tables->roles);
+        check(np_pg_tables_maintain(pg, tables, START, &done, &err), &err);
+        np_pg_tables_free(tables);
+    }
+    assert_string_equal(value(w, "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class WHERE relnamespace = "
+                              "'%s'::regnamespace AND relkind IN ('r','p','v')", w->schema),
+                        value(w, "SELECT '%s_owner'", w->schema));
+    np_pg_close(pg);
+    w->look = look;
+    assert_string_equal(value(w, "SELECT has_table_privilege('%s_reader', '%s.levels', 'SELECT')::text || "
+                              "has_schema_privilege('%s_reader', '%s', 'USAGE') || "
+                              "has_table_privilege('%s_reader', '%s.levels_data', 'INSERT')", w->schema, w->schema, w->schema,
+                              w->schema, w->schema, w->schema), "truetruefalse");
+    sql(w, "DROP SCHEMA %s CASCADE; DROP OWNED BY %s_login CASCADE; DROP ROLE %s_owner, %s_writer, %s_reader; DROP ROLE %s_login",
+        w->schema, w->schema, w->schema, w->schema, w->schema, w->schema);
+}
+
 static void an_added_column_comes_to_table_and_view_and_a_removed_one_stays_and_is_null(void **state)
 {
     struct world *w = world_of(state);
@@ -383,6 +416,7 @@ int main(void)
         T(making_the_tables_again_changes_nothing_and_needs_no_rights),
         T(several_loaders_make_the_same_tables_at_the_same_time),
         T(without_the_right_to_make_roles_the_tables_are_made_all_the_same),
+        T(a_user_who_may_make_roles_makes_them_without_being_superuser),
         T(an_added_column_comes_to_table_and_view_and_a_removed_one_stays_and_is_null),
         T(a_changed_type_is_an_error_that_says_what_to_do_and_check_finds_it_too),
         T(check_tells_a_wrong_password_and_a_missing_right),
