@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 63, SUFFIX_BYTES = 22 };   /* "_data_p20261124_150030", and the server's limit on names */
+enum { NAME_MAX_BYTES = 63, SUFFIX_BYTES = 25 };   /* "_data_p20261124_150030_ix", and the server's limit on names */
 
 static const struct np_pg_column result_columns[] = {
     [NP_PG_START] = {(char *)"start_time", "timestamp with time zone", true, NULL, NP_COL_TIME},

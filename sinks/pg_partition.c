@@ -169,9 +169,9 @@ fail:
     return status;
 }
 
-/* One statement under the schema's lock, in a transaction of its own. A lock that is not to be had is no failure. */
-static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables, struct np_bytes *sql, int rc, int *done,
-                             int *busy, struct np_error *err)
+/* One statement in a transaction of its own, under the schema's lock if locked. A lock that is not to be had is no failure. */
+static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables, struct np_bytes *sql, int rc, bool locked,
+                             int *done, int *busy, struct np_error *err)
 {
     struct np_error ignored;
     char state[8];
@@ -181,7 +181,7 @@ static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables
         return np_fail(err, NP_ENOMEM, "PostgreSQL: statement");
     status = np_pg_run(pg, "BEGIN; SET LOCAL lock_timeout = 2000", err);
     if (status == NP_OK)
-        status = np_pg_tables_lock(pg, tables, err);
+        status = locked ? np_pg_tables_lock(pg, tables, err) : np_pg_tables_role(pg, tables, err);
     if (status == NP_OK)
         status = np_pg_run(pg, np_sql_text(sql), err);
     if (status == NP_OK)
@@ -194,7 +194,8 @@ static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables
     if (np_pg_lost(pg))
         return status;
     np_pg_run(pg, "ROLLBACK", &ignored);
-    if (strcmp(state, "55P03") != 0)
+    /* no lock within the time, or another loader has just made the same */
+    if (strcmp(state, "55P03") != 0 && strcmp(state, "23505") != 0 && strcmp(state, "42P07") != 0)
         return status;
     ++*busy;
     return NP_OK;
@@ -245,7 +246,7 @@ static enum np_status retain(struct np_pg *pg, const struct np_pg_tables *tables
             break;
         sql.n = 0;
         status = change(pg, tables, &sql, np_sql(&sql, "DROP TABLE IF EXISTS %I.%I", tables->schema, table->ranges[i].name),
-                        &done->dropped, &done->busy, err);
+                        true, &done->dropped, &done->busy, err);
         if (done->dropped > before)
             np_log(NP_LOG_INFO, "postgres", "partition dropped: older than the retention", "table=%s.%s", tables->schema,
                    table->ranges[i].name);
@@ -261,6 +262,7 @@ static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *
     const char *params[2] = {tables->schema, table->data};
     struct np_pg_rows *rows = NULL;
     struct np_bytes sql = {0};
+    char index[80];
     enum np_status status;
 
     status = np_pg_query(pg,
@@ -283,9 +285,12 @@ static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *
             range->inserted = inserted;
             if (!quiet || np_pg_cell(rows, i, 2)[0] == 't' || range->to_us + CLOSED_US > now_us)
                 continue;
+            /* named, so that two loaders do not both build it; not under the schema's lock, since it takes its time */
+            snprintf(index, sizeof index, "%s_ix", name);
             sql.n = 0;
-            status = change(pg, tables, &sql, np_sql(&sql, "CREATE INDEX ON %I.%I (sensor_id, %I)", tables->schema, name,
-                                                     table->time), &done->indexed, &done->busy, err);
+            status = change(pg, tables, &sql, np_sql(&sql, "CREATE INDEX IF NOT EXISTS %I ON %I.%I (sensor_id, %I)", index,
+                                                     tables->schema, name, table->time), false, &done->indexed, &done->busy,
+                            err);
         }
     }
     np_pg_rows_close(rows);

@@ -41,14 +41,22 @@ static enum np_status may(struct np_pg *pg, const char *sql, const char *param, 
 enum np_status np_pg_tables_lock(struct np_pg *pg, const struct np_pg_tables *tables, struct np_error *err)
 {
     struct np_bytes sql = {0};
-    char role[80];
-    bool owner;
     enum np_status status;
 
     status = run(pg, &sql, np_sql(&sql, "SELECT pg_advisory_xact_lock(hashtextextended(%L, 7209))", tables->schema), err);
     np_bytes_free(&sql);
-    if (status != NP_OK || !tables->roles)
-        return status;
+    return status == NP_OK ? np_pg_tables_role(pg, tables, err) : status;
+}
+
+enum np_status np_pg_tables_role(struct np_pg *pg, const struct np_pg_tables *tables, struct np_error *err)
+{
+    struct np_bytes sql = {0};
+    char role[80];
+    bool owner;
+    enum np_status status;
+
+    if (!tables->roles)
+        return NP_OK;
     /* new objects belong to the owner, if all that is there already does */
     snprintf(role, sizeof role, "%s_owner", tables->schema);
     status = may(pg,
@@ -59,7 +67,6 @@ enum np_status np_pg_tables_lock(struct np_pg *pg, const struct np_pg_tables *ta
                  role, &owner, err);
     if (status != NP_OK || !owner)
         return status;
-    memset(&sql, 0, sizeof sql);
     status = run(pg, &sql, np_sql(&sql, "SET LOCAL ROLE %I", role), err);
     np_bytes_free(&sql);
     return status;

@@ -46,5 +46,7 @@ enum np_status np_pg_tables_maintain(struct np_pg *pg, struct np_pg_tables *tabl
 
 /** Takes the schema's advisory lock until the end of the open transaction, and the owner's role where there is one. */
 enum np_status np_pg_tables_lock(struct np_pg *pg, const struct np_pg_tables *tables, struct np_error *err);
+/** Takes the owner's role alone, likewise. */
+enum np_status np_pg_tables_role(struct np_pg *pg, const struct np_pg_tables *tables, struct np_error *err);
 
 #endif

@@ -236,9 +236,9 @@ static void names_that_are_taken_or_too_long_are_refused_before_anything_is_made
     w->steps[0].name = (char *)"cuts";
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
     assert_non_null(strstr(err.text, "\"cuts\" is taken"));
-    w->steps[0].name = (char *)"a_name_that_is_longer_than_forty_one_bytes";
+    w->steps[0].name = (char *)"a_name_that_is_longer_than_thirty_eight";
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
-    assert_non_null(strstr(err.text, "at most 41 bytes"));
+    assert_non_null(strstr(err.text, "at most 38 bytes"));
     w->steps[0].name = (char *)"alerts";
     assert_int_equal(np_pg_layout(&tables, &w->pipeline, &err), NP_ECONFIG);
     assert_non_null(strstr(err.text, "two tables"));
