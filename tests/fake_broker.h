@@ -52,7 +52,7 @@ struct fake_broker {
     bool held[FAKE_PARTITIONS];
     int quiet;                    /* polls without a message in a row */
     /* faults */
-    int calls, fail_at, generation_step, waits;
+    int calls, fail_at, commits, fail_at_commit, generation_step, waits;
     enum np_status fail_with;
     bool takes_effect;            /* a commit that fails was applied all the same */
     int generation_refused;       /* offsets of this generation are refused; 0: none */
@@ -183,6 +183,8 @@ static inline enum np_status fake_commit(struct np_sink *sink, struct np_error *
 
     pthread_mutex_lock(&fake->lock);
     st = fake_fault(fake, err);
+    if (st == NP_OK && ++fake->commits == fake->fail_at_commit)
+        st = np_fail(err, fake->fail_with, "the fault of this test");
     if (st == NP_OK || (st == NP_ESTOP && fake->takes_effect))
         fake_apply(fake);
     pthread_mutex_unlock(&fake->lock);

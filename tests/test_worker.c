@@ -86,18 +86,19 @@ static void a_stopped_worker_goes_on_where_it_was(void **state)
     np_pipeline_free(pipeline);
 }
 
-/* A fault at each of the first calls and then at every so many; the way of failing from the row. */
+/* A fault at each of the first calls, at each of the first commits, and then at every so many calls. */
 static void survive(const char *name, enum np_status with, bool takes_effect, int generation_step)
 {
     struct np_pipeline *pipeline = pipeline_of(text);
     struct fake_broker *expected = undisturbed(60);
 
-    for (int at = 1; at < 700; at += at < 12 ? 1 : 97) {
+    for (int at = -6; at < 700; at += at < 12 ? 1 : 97) {
         struct fake_broker *fake = fake_new();
         struct np_error err;
         char what[80];
 
         fake->fail_at = at;
+        fake->fail_at_commit = -at;
         fake->fail_with = with;
         fake->takes_effect = takes_effect;
         fake->generation_step = generation_step;
