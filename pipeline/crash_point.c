@@ -8,7 +8,7 @@
 
 void np_crash_point(const char *name)
 {
-    static atomic_long passed;        /* only one point is armed in a process, so one counter does */
+    static atomic_long passed; /* only one point is armed in a process, so one counter does */
     const char *armed = getenv("NP_CRASH_AT");
     size_t n = strlen(name);
     long count = 1;

@@ -1,6 +1,7 @@
-/* Named places where the fault tests kill the process. Built with -DNP_CRASH_POINTS=ON, NP_CRASH_POINT("sink.after_flush")
- * sends SIGKILL to its own process when the environment has NP_CRASH_AT=sink.after_flush, or, with
- * NP_CRASH_AT=sink.after_flush:7, when it is passed for the seventh time. In every other build it is nothing. */
+/* Named places where the fault tests kill the process. Built with -DNP_CRASH_POINTS=ON,
+ * NP_CRASH_POINT("sink.after_flush") sends SIGKILL to its own process when the environment has
+ * NP_CRASH_AT=sink.after_flush, or, with NP_CRASH_AT=sink.after_flush:7, when it is passed for the seventh
+ * time. In every other build it is nothing. */
 #ifndef NP_CRASH_POINT_H
 #define NP_CRASH_POINT_H
 

@@ -52,7 +52,8 @@ static char *put_json(char *at, const char *end, const char *text, size_t n)
     return at;
 }
 
-/* key=value or key="value with blanks", one after another, as members of a JSON object. All values are strings. */
+/* key=value or key="value with blanks", one after another, as members of a JSON object. All values are
+ * strings. */
 static char *put_pairs(char *at, const char *end, const char *pairs)
 {
     while (*pairs) {
@@ -71,7 +72,7 @@ static char *put_pairs(char *at, const char *end, const char *pairs)
             from++;
             value = strcspn(from, "\"");
             while (from[value] == '"' && from[value + 1] != ' ' && from[value + 1] != '\0')
-                value += 1 + strcspn(from + value + 1, "\"");      /* a quote inside the value */
+                value += 1 + strcspn(from + value + 1, "\""); /* a quote inside the value */
             pairs = from + value + (from[value] == '"');
         } else {
             value = strcspn(from, " ");
@@ -103,8 +104,10 @@ void np_log(enum np_log_level level, const char *component, const char *message,
     if (atomic_load(&as_json)) {
         char head[200];
 
-        at = put(at, end, head, (size_t)snprintf(head, sizeof head, "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\","
-                                                 "\"message\":\"", time_text, level_names[level], component));
+        at = put(at, end, head,
+                 (size_t)snprintf(head, sizeof head,
+                                  "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"message\":\"",
+                                  time_text, level_names[level], component));
         at = put_json(at, end, message, strlen(message));
         at = put(at, end, "\"", 1);
         at = put_pairs(at, end - 2, pairs);
@@ -113,8 +116,8 @@ void np_log(enum np_log_level level, const char *component, const char *message,
         for (char *c = pairs; *c; c++)
             if (*c == '\n' || *c == '\r')
                 *c = ' ';
-        at += snprintf(at, (size_t)(end - at), "%s %s %s %s%s%s", time_text, level_names[level], component, message,
-                       pairs[0] ? " " : "", pairs);
+        at += snprintf(at, (size_t)(end - at), "%s %s %s %s%s%s", time_text, level_names[level], component,
+                       message, pairs[0] ? " " : "", pairs);
         if (at > end)
             at = end;
     }

@@ -13,8 +13,8 @@ struct family;
 struct np_metric {
     const struct family *family;
     char *labels;
-    _Atomic double value;           /* counter, gauge; histogram: sum of the observations */
-    _Atomic uint64_t *counts;       /* histogram: [n_bounds + 1], each bucket alone; the last is +Inf's */
+    _Atomic double value;     /* counter, gauge; histogram: sum of the observations */
+    _Atomic uint64_t *counts; /* histogram: [n_bounds + 1], each bucket alone; the last is +Inf's */
     struct np_metric *next;
 };
 
@@ -29,7 +29,7 @@ struct family {
 };
 
 struct np_metrics {
-    pthread_mutex_t lock;           /* over the lists, not over the values */
+    pthread_mutex_t lock; /* over the lists, not over the values */
     struct family *first;
 };
 

@@ -15,7 +15,7 @@
 struct position {
     struct np_load_source *source;
     int32_t partition;
-    int64_t cut;                  /* as last read from, or acknowledged by, the server */
+    int64_t cut; /* as last read from, or acknowledged by, the server */
     bool known;
 };
 
@@ -50,8 +50,8 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static enum np_status open_feed(struct np_loader *loader, struct np_load_source *source, struct np_pg_table *table,
-                                struct np_error *err)
+static enum np_status open_feed(struct np_loader *loader, struct np_load_source *source,
+                                struct np_pg_table *table, struct np_error *err)
 {
     struct np_load_feed *feed = &source->feeds[source->n];
     char labels[160];
@@ -65,15 +65,17 @@ static enum np_status open_feed(struct np_loader *loader, struct np_load_source 
             return np_fail(err, NP_ENOMEM, "loader: values");
     }
     source->n++;
-    status = table->step ? loader->deps->open_row_decoder(loader->deps->context, &feed->rows, loader->pipeline, table->step, err)
-                         : loader->deps->open_decoder(loader->deps->context, &feed->blocks, loader->pipeline, table->input, err);
+    status = table->step ? loader->deps->open_row_decoder(loader->deps->context, &feed->rows,
+                                                          loader->pipeline, table->step, err)
+                         : loader->deps->open_decoder(loader->deps->context, &feed->blocks, loader->pipeline,
+                                                      table->input, err);
     if (status != NP_OK || !loader->metrics)
         return status;
     snprintf(labels, sizeof labels, "table=\"%s\"", table->name);
     feed->rows_total = np_metric(loader->metrics, NP_METRIC_COUNTER, "netzpuls_loader_rows_total", labels,
                                  "Rows committed to PostgreSQL", NULL);
-    feed->rejected_total = np_metric(loader->metrics, NP_METRIC_COUNTER, "netzpuls_loader_rejected_total", labels,
-                                     "Messages or rows that went to rejected_rows", NULL);
+    feed->rejected_total = np_metric(loader->metrics, NP_METRIC_COUNTER, "netzpuls_loader_rejected_total",
+                                     labels, "Messages or rows that went to rejected_rows", NULL);
     feed->lag = np_metric(loader->metrics, NP_METRIC_GAUGE, "netzpuls_loader_lag_messages", labels,
                           "Committed messages of the topic that are not loaded yet", NULL);
     return NP_OK;
@@ -113,8 +115,9 @@ static enum np_status open_sources(struct np_loader *loader, struct np_error *er
     return status;
 }
 
-enum np_status np_loader_open(struct np_loader **out, const struct np_pipeline *pipeline, const struct np_loader_deps *deps,
-                              struct np_metrics *metrics, struct np_error *err)
+enum np_status np_loader_open(struct np_loader **out, const struct np_pipeline *pipeline,
+                              const struct np_loader_deps *deps, struct np_metrics *metrics,
+                              struct np_error *err)
 {
     static const double bounds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 0};
     struct np_loader *loader = calloc(1, sizeof *loader);
@@ -208,8 +211,8 @@ enum np_status np_loader_connect(struct np_loader *loader, struct np_error *err)
     if (status != NP_OK)
         np_loader_disconnect(loader);
     else
-        np_log(NP_LOG_INFO, "loader", "connected to PostgreSQL", "schema=%s tables=%zu", loader->tables->schema,
-               loader->tables->n);
+        np_log(NP_LOG_INFO, "loader", "connected to PostgreSQL", "schema=%s tables=%zu",
+               loader->tables->schema, loader->tables->n);
     return status;
 }
 
@@ -231,7 +234,8 @@ static struct position *position_of(struct np_loader *loader, const char *topic,
 }
 
 /* The connection after a failure: a lost one is given up, and what is not known is read again. */
-static enum np_status after_failure(struct np_loader *loader, struct position *position, enum np_status status)
+static enum np_status after_failure(struct np_loader *loader, struct position *position,
+                                    enum np_status status)
 {
     position->known = false;
     if (loader->pg && np_pg_lost(loader->pg))
@@ -239,14 +243,16 @@ static enum np_status after_failure(struct np_loader *loader, struct position *p
     return status;
 }
 
-static enum np_status query_cut(struct np_loader *loader, const struct position *position, struct np_pg_rows **rows,
-                                struct np_error *err)
+static enum np_status query_cut(struct np_loader *loader, const struct position *position,
+                                struct np_pg_rows **rows, struct np_error *err)
 {
     struct np_bytes sql = {0};
     enum np_status status;
 
-    if (np_sql(&sql, "SELECT cut, topic_id FROM %I.cuts WHERE pipeline = %L AND topic = %L AND partition = %d",
-               loader->tables->schema, loader->pipeline->name, position->source->topic, (int)position->partition))
+    if (np_sql(&sql,
+               "SELECT cut, topic_id FROM %I.cuts WHERE pipeline = %L AND topic = %L AND partition = %d",
+               loader->tables->schema, loader->pipeline->name, position->source->topic,
+               (int)position->partition))
         status = np_fail(err, NP_ENOMEM, "loader: statement");
     else
         status = np_pg_query(loader->pg, np_sql_text(&sql), 0, NULL, rows, err);
@@ -254,7 +260,8 @@ static enum np_status query_cut(struct np_loader *loader, const struct position 
     return status;
 }
 
-/* Where a partition begins that was never loaded (rule 17). A stored input's start is given in the pipeline file. */
+/* Where a partition begins that was never loaded (rule 17). A stored input's start is given in the pipeline
+ * file. */
 static enum np_status first_cut(const struct np_loader *loader, const struct position *position,
                                 const struct np_source_state *state, int64_t *start, struct np_error *err)
 {
@@ -272,11 +279,14 @@ static enum np_status first_cut(const struct np_loader *loader, const struct pos
     *start = 0;
     if (state->log_start == 0)
         return NP_OK;
-    return np_fail(err, NP_ESTOP, "loader: topic %s, partition %d was never loaded and begins at offset %lld: what was before is "
-                   "gone from the topic. To load from there on, run: INSERT INTO \"%s\".cuts (pipeline, topic, partition, cut, "
-                   "topic_id) VALUES ('%s', '%s', %d, %lld, '%s')", position->source->topic, (int)position->partition,
-                   (long long)state->log_start, loader->tables->schema, loader->pipeline->name, position->source->topic,
-                   (int)position->partition, (long long)state->log_start, state->topic_id);
+    return np_fail(
+        err, NP_ESTOP,
+        "loader: topic %s, partition %d was never loaded and begins at offset %lld: what was before is gone "
+        "from the topic. To load from there on, run: INSERT INTO \"%s\".cuts (pipeline, topic, partition, "
+        "cut, topic_id) VALUES ('%s', '%s', %d, %lld, '%s')",
+        position->source->topic, (int)position->partition, (long long)state->log_start,
+        loader->tables->schema, loader->pipeline->name, position->source->topic, (int)position->partition,
+        (long long)state->log_start, state->topic_id);
 }
 
 static enum np_status insert_cut(struct np_loader *loader, const struct position *position,
@@ -288,8 +298,10 @@ static enum np_status insert_cut(struct np_loader *loader, const struct position
 
     if (status != NP_OK)
         return status;
-    if (np_sql(&sql, "INSERT INTO %I.cuts (pipeline, topic, partition, cut, topic_id) VALUES (%L, %L, %d, %l, %L) "
-               "ON CONFLICT DO NOTHING", loader->tables->schema, loader->pipeline->name, position->source->topic,
+    if (np_sql(&sql,
+               "INSERT INTO %I.cuts (pipeline, topic, partition, cut, topic_id) VALUES (%L, %L, %d, %l, %L) "
+               "ON CONFLICT DO NOTHING",
+               loader->tables->schema, loader->pipeline->name, position->source->topic,
                (int)position->partition, start, state->topic_id))
         status = np_fail(err, NP_ENOMEM, "loader: statement");
     else
@@ -300,26 +312,33 @@ static enum np_status insert_cut(struct np_loader *loader, const struct position
 }
 
 static enum np_status judge_cut(const struct np_loader *loader, const struct position *position,
-                                const struct np_source_state *state, int64_t cut, const char *topic_id, struct np_error *err)
+                                const struct np_source_state *state, int64_t cut, const char *topic_id,
+                                struct np_error *err)
 {
     const char *topic = position->source->topic, *schema = loader->tables->schema;
     int partition = (int)position->partition;
 
     if (topic_id[0] && state->topic_id[0] && strcmp(topic_id, state->topic_id) != 0)
-        return np_fail(err, NP_ESTOP, "loader: topic %s was deleted and made again (id %s, loaded was %s): its offsets mean other "
-                       "messages now. If what was loaded is to stay, and the new topic to be loaded from its start, run: "
-                       "DELETE FROM \"%s\".cuts WHERE pipeline = '%s' AND topic = '%s'", topic, state->topic_id, topic_id,
-                       schema, loader->pipeline->name, topic);
+        return np_fail(
+            err, NP_ESTOP,
+            "loader: topic %s was deleted and made again (id %s, loaded was %s): its offsets mean other "
+            "messages now. If what was loaded is to stay, and the new topic to be loaded from its start, "
+            "run: DELETE FROM \"%s\".cuts WHERE pipeline = '%s' AND topic = '%s'",
+            topic, state->topic_id, topic_id, schema, loader->pipeline->name, topic);
     if (cut < state->log_start)
-        return np_fail(err, NP_ESTOP, "loader: topic %s, partition %d: offsets %lld to %lld were not loaded and are gone from the "
-                       "topic. To go on without them, run: UPDATE \"%s\".cuts SET cut = %lld WHERE pipeline = '%s' AND topic "
-                       "= '%s' AND partition = %d AND cut = %lld", topic, partition, (long long)cut,
-                       (long long)state->log_start - 1, schema, (long long)state->log_start, loader->pipeline->name, topic,
-                       partition, (long long)cut);
+        return np_fail(
+            err, NP_ESTOP,
+            "loader: topic %s, partition %d: offsets %lld to %lld were not loaded and are gone from the "
+            "topic. To go on without them, run: UPDATE \"%s\".cuts SET cut = %lld WHERE pipeline = '%s' AND "
+            "topic = '%s' AND partition = %d AND cut = %lld",
+            topic, partition, (long long)cut, (long long)state->log_start - 1, schema,
+            (long long)state->log_start, loader->pipeline->name, topic, partition, (long long)cut);
     if (cut > state->high_watermark)
-        return np_fail(err, NP_ESTOP, "loader: topic %s, partition %d ends at offset %lld, but was loaded up to %lld: the broker "
-                       "lost messages, or this is not the broker that was loaded from", topic, partition,
-                       (long long)state->high_watermark, (long long)cut);
+        return np_fail(
+            err, NP_ESTOP,
+            "loader: topic %s, partition %d ends at offset %lld, but was loaded up to %lld: the broker lost "
+            "messages, or this is not the broker that was loaded from",
+            topic, partition, (long long)state->high_watermark, (long long)cut);
     return NP_OK;
 }
 
@@ -344,7 +363,8 @@ enum np_status np_loader_cut(struct np_loader *loader, const char *topic, int32_
             status = query_cut(loader, position, &rows, err);
     }
     if (status == NP_OK && np_pg_rows_n(rows) == 0)
-        status = np_fail(err, NP_ERETRY, "loader: the cut of topic %s, partition %d was deleted just now", topic, (int)partition);
+        status = np_fail(err, NP_ERETRY, "loader: the cut of topic %s, partition %d was deleted just now",
+                         topic, (int)partition);
     if (status == NP_OK) {
         position->cut = strtoll(np_pg_cell(rows, 0, 0), NULL, 10);
         status = judge_cut(loader, position, state, position->cut, np_pg_cell(rows, 0, 1), err);
@@ -357,7 +377,8 @@ enum np_status np_loader_cut(struct np_loader *loader, const char *topic, int32_
     return NP_OK;
 }
 
-static enum np_status topic_id_of(struct np_loader *loader, const char *topic, int16_t *id, struct np_error *err)
+static enum np_status topic_id_of(struct np_loader *loader, const char *topic, int16_t *id,
+                                  struct np_error *err)
 {
     int64_t entry = np_pg_names_find(loader->topics, topic);
     enum np_status status;
@@ -370,7 +391,8 @@ static enum np_status topic_id_of(struct np_loader *loader, const char *topic, i
 }
 
 enum np_status np_loader_write(struct np_loader *loader, const char *topic, int32_t partition,
-                               const struct np_message *messages, size_t n, int64_t next, struct np_error *err)
+                               const struct np_message *messages, size_t n, int64_t next,
+                               struct np_error *err)
 {
     struct position *position = position_of(loader, topic, partition);
     struct np_load_context context;
@@ -381,17 +403,23 @@ enum np_status np_loader_write(struct np_loader *loader, const char *topic, int3
     if (!position)
         return np_fail(err, NP_ENOMEM, "loader: partition %d of topic %s", (int)partition, topic);
     if (!position->known || !loader->pg)
-        return np_fail(err, NP_ERETRY, "loader: the cut of topic %s, partition %d has to be read first", topic, (int)partition);
-    if (next < position->cut || (n > 0 && (messages[0].offset < position->cut || messages[n - 1].offset >= next))) {
+        return np_fail(err, NP_ERETRY, "loader: the cut of topic %s, partition %d has to be read first",
+                       topic, (int)partition);
+    if (next < position->cut ||
+        (n > 0 && (messages[0].offset < position->cut || messages[n - 1].offset >= next))) {
         position->known = false;
-        return np_fail(err, NP_ERETRY, "loader: a batch of topic %s, partition %d does not begin at its cut %lld", topic,
+        return np_fail(err, NP_ERETRY,
+                       "loader: a batch of topic %s, partition %d does not begin at its cut %lld", topic,
                        (int)partition, (long long)position->cut);
     }
     if (next == position->cut)
         return NP_OK;
-    context = (struct np_load_context){.pg = loader->pg, .tables = loader->tables, .sensors = loader->sensors,
-                                       .channels = loader->channels,
-                                       .now_ns = loader->deps->now_ns ? loader->deps->now_ns() : system_now()};
+    context =
+        (struct np_load_context){.pg = loader->pg,
+                                 .tables = loader->tables,
+                                 .sensors = loader->sensors,
+                                 .channels = loader->channels,
+                                 .now_ns = loader->deps->now_ns ? loader->deps->now_ns() : system_now()};
     move = (struct np_load_move){.topic = topic, .partition = partition, .from = position->cut, .to = next};
     status = topic_id_of(loader, topic, &context.topic_id, err);
     if (status == NP_OK)

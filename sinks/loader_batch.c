@@ -9,8 +9,8 @@
 #include "sinks/pg_copy.h"
 
 enum {
-    NAME_BYTES = 1024,            /* longest sensor or channel name; the server's index takes 2704 */
-    LOGGED = 3,                   /* rejections of a batch that are told one by one; the table has all */
+    NAME_BYTES = 1024, /* longest sensor or channel name; the server's index takes 2704 */
+    LOGGED = 3,        /* rejections of a batch that are told one by one; the table has all */
 };
 
 void np_load_batch_free(struct np_load_batch *batch)
@@ -53,24 +53,26 @@ static int reject_text(struct np_bytes *out, const char *text)
     return np_pg_copy_field(out, clean, n);
 }
 
-enum np_status np_load_reject(struct np_load_batch *batch, const char *pipeline, const struct np_message *message,
-                              struct np_load_feed *feed, const char *reason, struct np_error *err)
+enum np_status np_load_reject(struct np_load_batch *batch, const char *pipeline,
+                              const struct np_message *message, struct np_load_feed *feed, const char *reason,
+                              struct np_error *err)
 {
     struct np_bytes *out = &batch->rejected;
 
     if (np_pg_copy_fields(out, 8) || np_pg_copy_field(out, pipeline, strlen(pipeline)) ||
         np_pg_copy_field(out, feed ? feed->table->name : NULL, feed ? strlen(feed->table->name) : 0) ||
-        np_pg_copy_field(out, message->topic, strlen(message->topic)) || np_pg_copy_int(out, message->partition) ||
-        np_pg_copy_long(out, message->offset) || reject_text(out, reason) ||
-        np_pg_copy_field(out, message->key, message->key_length) ||
+        np_pg_copy_field(out, message->topic, strlen(message->topic)) ||
+        np_pg_copy_int(out, message->partition) || np_pg_copy_long(out, message->offset) ||
+        reject_text(out, reason) || np_pg_copy_field(out, message->key, message->key_length) ||
         np_pg_copy_field(out, message->value, message->value_length))
         return no_memory(err);
     batch->n_rejected++;
     if (feed)
         batch->feeds[feed->index].rejected++;
     if (batch->n_rejected <= LOGGED)
-        np_log(NP_LOG_WARNING, "loader", "row rejected", "topic=%s partition=%d offset=%lld table=%s reason=\"%s\"",
-               message->topic, (int)message->partition, (long long)message->offset, feed ? feed->table->name : "-", reason);
+        np_log(NP_LOG_WARNING, "loader", "row rejected",
+               "topic=%s partition=%d offset=%lld table=%s reason=\"%s\"", message->topic,
+               (int)message->partition, (long long)message->offset, feed ? feed->table->name : "-", reason);
     return NP_OK;
 }
 
@@ -85,10 +87,12 @@ static const char *bad_name(const char *name, const char *empty, const char *inv
 
 static const char *bad_names(const char *sensor, const char *channel)
 {
-    const char *bad = bad_name(sensor, "the sensor has no name", "the sensor's name is not UTF-8, or longer than 1024 bytes");
+    const char *bad = bad_name(sensor, "the sensor has no name",
+                               "the sensor's name is not UTF-8, or longer than 1024 bytes");
 
     return bad ? bad
-               : bad_name(channel, "the channel has no name", "the channel's name is not UTF-8, or longer than 1024 bytes");
+               : bad_name(channel, "the channel has no name",
+                          "the channel's name is not UTF-8, or longer than 1024 bytes");
 }
 
 /* What keeps a row out of its table, as far as it can be told without the server. NULL: nothing */
@@ -146,8 +150,8 @@ static int add_open(struct np_load_batch *batch, size_t feed, size_t at, int64_t
 }
 
 /* Makes the partition for a time if there is none. bad: set if it cannot be had. */
-static enum np_status need_partition(const struct np_load_context *context, struct np_pg_table *table, int64_t time_us,
-                                     const char **bad, struct np_error *err)
+static enum np_status need_partition(const struct np_load_context *context, struct np_pg_table *table,
+                                     int64_t time_us, const char **bad, struct np_error *err)
 {
     enum np_status status;
 
@@ -160,14 +164,15 @@ static enum np_status need_partition(const struct np_load_context *context, stru
     return NP_OK;
 }
 
-static enum np_status encode_result(struct np_load_batch *batch, const struct np_load_context *context, size_t f,
-                                    struct np_load_feed *feed, size_t m, struct np_error *err)
+static enum np_status encode_result(struct np_load_batch *batch, const struct np_load_context *context,
+                                    size_t f, struct np_load_feed *feed, size_t m, struct np_error *err)
 {
     const struct np_message *message = &batch->messages[m];
     struct np_load_rows *rows = &batch->feeds[f];
     const struct np_value *values = feed->values;
     const char *bad = bad_result(feed->table, values, context->now_ns);
-    struct np_pg_origin origin = {.partition = message->partition, .offset = message->offset, .topic = context->topic_id};
+    struct np_pg_origin origin = {
+        .partition = message->partition, .offset = message->offset, .topic = context->topic_id};
     int64_t sensor, channel;
     size_t at = rows->bytes.n;
     enum np_status status = NP_OK;
@@ -184,7 +189,8 @@ static enum np_status encode_result(struct np_load_batch *batch, const struct np
         return no_memory(err);
     origin.sensor = np_pg_names_id(context->sensors, sensor);
     origin.channel = np_pg_names_id(context->channels, channel);
-    if (np_pg_copy_result(&rows->bytes, &feed->table->step->columns, values, &origin) || add_row(rows, at, m) ||
+    if (np_pg_copy_result(&rows->bytes, &feed->table->step->columns, values, &origin) ||
+        add_row(rows, at, m) ||
         (!origin.sensor && add_open(batch, f, at + NP_PG_RESULT_SENSOR, sensor, false)) ||
         (!origin.channel && add_open(batch, f, at + NP_PG_RESULT_CHANNEL, channel, true)))
         return no_memory(err);
@@ -199,12 +205,13 @@ static int64_t sample_time(const struct np_block *block, uint32_t i)
 }
 
 /* The readings of one block. bad: why some of them are left out. */
-static enum np_status encode_block(struct np_load_batch *batch, const struct np_load_context *context, size_t f,
-                                   struct np_load_feed *feed, size_t m, const struct np_block *block, const char **bad,
-                                   struct np_error *err)
+static enum np_status encode_block(struct np_load_batch *batch, const struct np_load_context *context,
+                                   size_t f, struct np_load_feed *feed, size_t m,
+                                   const struct np_block *block, const char **bad, struct np_error *err)
 {
     struct np_load_rows *rows = &batch->feeds[f];
-    struct np_pg_origin origin = {.partition = batch->messages[m].partition, .offset = batch->messages[m].offset,
+    struct np_pg_origin origin = {.partition = batch->messages[m].partition,
+                                  .offset = batch->messages[m].offset,
                                   .topic = context->topic_id};
     const char *name = bad_names(block->sensor, block->channel);
     int64_t sensor, channel;
@@ -245,8 +252,8 @@ static enum np_status encode_block(struct np_load_batch *batch, const struct np_
 }
 
 /* One message for one feed. mine: set if the message is one of the feed's. */
-static enum np_status encode_message(struct np_load_batch *batch, const struct np_load_context *context, size_t f,
-                                     struct np_load_feed *feed, size_t m, struct np_error *err)
+static enum np_status encode_message(struct np_load_batch *batch, const struct np_load_context *context,
+                                     size_t f, struct np_load_feed *feed, size_t m, struct np_error *err)
 {
     const struct np_message *message = &batch->messages[m];
     const char *bad = NULL, *word = NULL;
@@ -288,8 +295,8 @@ static enum np_status encode_one(struct np_load_batch *batch, const struct np_lo
     }
     if (taken || !unreadable)
         return NP_OK;
-    return np_load_reject(batch, context->tables->pipeline->name, &batch->messages[m], source->n == 1 ? source->feeds : NULL,
-                          why.text, err);
+    return np_load_reject(batch, context->tables->pipeline->name, &batch->messages[m],
+                          source->n == 1 ? source->feeds : NULL, why.text, err);
 }
 
 enum np_status np_load_encode(struct np_load_batch *batch, const struct np_load_context *context,

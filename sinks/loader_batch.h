@@ -9,10 +9,10 @@
 
 /** What one topic fills: a table and the decoder for it. */
 struct np_load_feed {
-    size_t index;                 /* in the source, and in a batch */
+    size_t index; /* in the source, and in a batch */
     struct np_pg_table *table;
-    struct np_row_decoder *rows;  /* a step's records */
-    struct np_decoder *blocks;    /* or a stored input's readings */
+    struct np_row_decoder *rows; /* a step's records */
+    struct np_decoder *blocks;   /* or a stored input's readings */
     struct np_value *values;
     struct np_metric *rows_total, *rejected_total, *lag;
 };
@@ -27,11 +27,11 @@ struct np_load_source {
 struct np_load_rows {
     struct np_bytes bytes;
     size_t n, capacity;
-    size_t rejected, refused;     /* not among the rows; among them, but refused by the server */
+    size_t rejected, refused; /* not among the rows; among them, but refused by the server */
     struct np_load_row {
-        size_t at;                /* in bytes */
+        size_t at; /* in bytes */
         uint32_t message;
-    } *items;
+    } * items;
 };
 
 /** A batch; its memory is kept from one to the next. */
@@ -39,14 +39,14 @@ struct np_load_batch {
     const struct np_message *messages;
     size_t n_messages;
     size_t n_feeds;
-    struct np_load_rows *feeds;   /* [n_feeds], as the source's */
+    struct np_load_rows *feeds; /* [n_feeds], as the source's */
     size_t n_open, open_capacity;
-    struct np_load_open {         /* ids that are not known yet */
+    struct np_load_open { /* ids that are not known yet */
         size_t feed, at;
         int64_t entry;
         bool channel;
-    } *open;
-    struct np_bytes rejected;     /* rows of rejected_rows */
+    } * open;
+    struct np_bytes rejected; /* rows of rejected_rows */
     size_t n_rejected;
     struct np_blocks blocks;
 };
@@ -60,13 +60,16 @@ struct np_load_context {
     int64_t now_ns;
 };
 
-/** Decodes, checks and encodes all messages; makes partitions and ids that are missing. Not inside a transaction. */
+/** Decodes, checks and encodes all messages; makes partitions and ids that are missing. Not inside a
+ * transaction. */
 enum np_status np_load_encode(struct np_load_batch *batch, const struct np_load_context *context,
                               struct np_load_source *source, const struct np_message *messages, size_t n,
                               struct np_error *err);
-/** Notes that a message, or a row of it, cannot be loaded. feed NULL: not readable at all. @return NP_OK or NP_ENOMEM */
-enum np_status np_load_reject(struct np_load_batch *batch, const char *pipeline, const struct np_message *message,
-                              struct np_load_feed *feed, const char *reason, struct np_error *err);
+/** Notes that a message, or a row of it, cannot be loaded. feed NULL: not readable at all. @return NP_OK or
+ * NP_ENOMEM */
+enum np_status np_load_reject(struct np_load_batch *batch, const char *pipeline,
+                              const struct np_message *message, struct np_load_feed *feed, const char *reason,
+                              struct np_error *err);
 void np_load_batch_free(struct np_load_batch *batch);
 
 #endif

@@ -29,7 +29,8 @@ static enum np_status one_round(struct np_maintainer *m, struct np_pg **pg, stru
     if (status == NP_OK && !m->tables) {
         status = np_pg_layout(&m->tables, m->pipeline, err);
         if (status == NP_OK)
-            status = np_pg_tables_ensure(*pg, m->tables, err);    /* finds all there; tells whether there are roles */
+            status =
+                np_pg_tables_ensure(*pg, m->tables, err); /* finds all there; tells whether there are roles */
         if (status != NP_OK) {
             np_pg_tables_free(m->tables);
             m->tables = NULL;
@@ -37,10 +38,12 @@ static enum np_status one_round(struct np_maintainer *m, struct np_pg **pg, stru
     }
     clock_gettime(CLOCK_REALTIME, &now);
     if (status == NP_OK)
-        status = np_pg_tables_maintain(*pg, m->tables, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &done, err);
+        status =
+            np_pg_tables_maintain(*pg, m->tables, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &done, err);
     if (status == NP_OK && done.made + done.dropped + done.indexed + done.busy > 0)
-        np_log(NP_LOG_INFO, "postgres", "tables maintained", "partitions_made=%d dropped=%d indexed=%d busy=%d", done.made,
-               done.dropped, done.indexed, done.busy);
+        np_log(NP_LOG_INFO, "postgres", "tables maintained",
+               "partitions_made=%d dropped=%d indexed=%d busy=%d", done.made, done.dropped, done.indexed,
+               done.busy);
     if (status != NP_OK) {
         np_pg_close(*pg);
         *pg = NULL;
@@ -62,8 +65,8 @@ static void *maintain(void *context)
         pthread_mutex_unlock(&m->lock);
         status = one_round(m, &pg, &err);
         if (status != NP_OK)
-            np_log(status == NP_ERETRY ? NP_LOG_WARNING : NP_LOG_ERROR, "postgres", "maintenance of the tables failed",
-                   "reason=\"%s\"", err.text);
+            np_log(status == NP_ERETRY ? NP_LOG_WARNING : NP_LOG_ERROR, "postgres",
+                   "maintenance of the tables failed", "reason=\"%s\"", err.text);
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += ROUND_S;
         pthread_mutex_lock(&m->lock);
@@ -75,7 +78,8 @@ static void *maintain(void *context)
     return NULL;
 }
 
-enum np_status np_maintainer_open(struct np_maintainer **out, const struct np_pipeline *pipeline, struct np_error *err)
+enum np_status np_maintainer_open(struct np_maintainer **out, const struct np_pipeline *pipeline,
+                                  struct np_error *err)
 {
     struct np_maintainer *m = calloc(1, sizeof *m);
     pthread_condattr_t attr;

@@ -23,15 +23,15 @@ enum {
 /** A partition that the group gave us. */
 struct part {
     struct np_place place;
-    bool running;                 /* being read; else its cut has to be read first */
-    int64_t try_ms;               /* when to do so */
+    bool running;   /* being read; else its cut has to be read first */
+    int64_t try_ms; /* when to do so */
     int delay_ms;
-    int64_t cut, next;            /* next: one behind what was taken */
-    int64_t end;                  /* end of the log as the source told it, behind markers; counts once all before is taken */
-    int64_t seen_ms;              /* when the cut was last read or written */
+    int64_t cut, next; /* next: one behind what was taken */
+    int64_t end; /* end of the log as the source told it, behind markers; counts once all before is taken */
+    int64_t seen_ms; /* when the cut was last read or written */
     size_t n, capacity, bytes;
-    struct np_delivery *items;    /* taken, not yet written */
-    int64_t first_ms;             /* when the first of them was */
+    struct np_delivery *items; /* taken, not yet written */
+    int64_t first_ms;          /* when the first of them was */
 };
 
 struct run {
@@ -39,13 +39,13 @@ struct run {
     struct np_loader *loader;
     struct np_source *source;
     const char *const *topics;
-    bool joined;                  /* the group has given partitions, perhaps none */
+    bool joined; /* the group has given partitions, perhaps none */
     size_t n_parts;
     struct part *parts;
-    struct np_message *messages;  /* [BATCH_MESSAGES + POLL_MESSAGES] for one write */
-    struct np_delivery *taken;    /* [POLL_MESSAGES] */
+    struct np_message *messages; /* [BATCH_MESSAGES + POLL_MESSAGES] for one write */
+    struct np_delivery *taken;   /* [POLL_MESSAGES] */
     int64_t age_ms;
-    enum np_status status;        /* not NP_OK: ends the run */
+    enum np_status status; /* not NP_OK: ends the run */
     struct np_error *err;
 };
 
@@ -102,9 +102,10 @@ static void judge(struct run *run, struct part *part, enum np_status status, con
         later(run, part, SHORTEST_DELAY_MS);
         return;
     case NP_ERETRY:
-    case NP_ECONFIG:              /* it worked before: somebody is changing the database */
+    case NP_ECONFIG: /* it worked before: somebody is changing the database */
         np_log(status == NP_ERETRY ? NP_LOG_WARNING : NP_LOG_ERROR, "loader", "waiting to load again",
-               "topic=%s partition=%d delay_ms=%d reason=\"%s\"", topic, (int)part->place.partition, longer(part), err->text);
+               "topic=%s partition=%d delay_ms=%d reason=\"%s\"", topic, (int)part->place.partition,
+               longer(part), err->text);
         if (status == NP_ECONFIG)
             np_loader_disconnect(run->loader);
         later(run, part, status == NP_ECONFIG ? LONGEST_DELAY_MS : longer(part));
@@ -132,8 +133,8 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
     for (size_t i = 0; i < n; i++) {
         if (!find(run, places[i]))
             parts[run->n_parts++] = (struct part){.place = places[i]};
-        np_log(NP_LOG_INFO, "loader", "partition assigned", "topic=%s partition=%d", run->topics[places[i].input],
-               (int)places[i].partition);
+        np_log(NP_LOG_INFO, "loader", "partition assigned", "topic=%s partition=%d",
+               run->topics[places[i].input], (int)places[i].partition);
     }
 }
 
@@ -151,12 +152,13 @@ static void revoked(void *context, struct np_member *member, const struct np_pla
         drop(run, part);
         free(part->items);
         *part = run->parts[--run->n_parts];
-        np_log(NP_LOG_INFO, "loader", "partition revoked", "topic=%s partition=%d", run->topics[places[i].input],
-               (int)places[i].partition);
+        np_log(NP_LOG_INFO, "loader", "partition revoked", "topic=%s partition=%d",
+               run->topics[places[i].input], (int)places[i].partition);
     }
 }
 
-/* Reading the cut again tells what is the matter: an offset that is gone ends the run there, with a better text. */
+/* Reading the cut again tells what is the matter: an offset that is gone ends the run there, with a better
+ * text. */
 static void failed(void *context, struct np_place place, const struct np_error *error)
 {
     struct run *run = context;
@@ -199,9 +201,10 @@ static void start_part(struct run *run, struct part *part)
 
     if (status == NP_OK) {
         state = (struct np_source_state){id_text(facts.topic_id, id), facts.start, facts.end};
-        status = np_loader_cut(run->loader, run->topics[part->place.input], part->place.partition, &state, &cut, &err);
+        status = np_loader_cut(run->loader, run->topics[part->place.input], part->place.partition, &state,
+                               &cut, &err);
     } else {
-        status = NP_ERETRY;       /* the broker's affairs are never the end of the loader */
+        status = NP_ERETRY; /* the broker's affairs are never the end of the loader */
     }
     if (status == NP_OK && part->running && cut == part->cut) {
         part->seen_ms = now_ms();
@@ -215,8 +218,8 @@ static void start_part(struct run *run, struct part *part)
         judge(run, part, status, &err);
         return;
     }
-    np_log(NP_LOG_INFO, "loader", "loading", "topic=%s partition=%d cut=%lld end=%lld", run->topics[part->place.input],
-           (int)part->place.partition, (long long)cut, (long long)facts.end);
+    np_log(NP_LOG_INFO, "loader", "loading", "topic=%s partition=%d cut=%lld end=%lld",
+           run->topics[part->place.input], (int)part->place.partition, (long long)cut, (long long)facts.end);
     part->cut = part->next = part->end = cut;
     part->running = true;
     part->seen_ms = now_ms();
@@ -229,8 +232,8 @@ static void write_part(struct run *run, struct part *part)
 
     for (size_t i = 0; i < part->n; i++)
         run->source->view(run->source, &part->items[i], &run->messages[i]);
-    status = np_loader_write(run->loader, run->topics[part->place.input], part->place.partition, run->messages, part->n,
-                             part->next, &err);
+    status = np_loader_write(run->loader, run->topics[part->place.input], part->place.partition,
+                             run->messages, part->n, part->next, &err);
     if (status != NP_OK) {
         judge(run, part, status, &err);
         return;
@@ -246,7 +249,8 @@ static void write_part(struct run *run, struct part *part)
 static size_t byte_limit(const struct run *run, const struct part *part)
 {
     for (size_t i = 0; i < run->pipeline->n_stores; i++)
-        if (strcmp(run->pipeline->inputs[run->pipeline->stores[i].input].topic, run->topics[part->place.input]) == 0)
+        if (strcmp(run->pipeline->inputs[run->pipeline->stores[i].input].topic,
+                   run->topics[part->place.input]) == 0)
             return BATCH_BYTES_STORED;
     return BATCH_BYTES;
 }
@@ -377,7 +381,8 @@ static enum np_status connect_first(struct np_loader *loader, const atomic_bool 
     enum np_status status;
 
     while ((status = np_loader_connect(loader, err)) == NP_ERETRY && !atomic_load(stop)) {
-        np_log(NP_LOG_WARNING, "loader", "waiting for PostgreSQL", "delay_ms=%d reason=\"%s\"", delay_ms, err->text);
+        np_log(NP_LOG_WARNING, "loader", "waiting for PostgreSQL", "delay_ms=%d reason=\"%s\"", delay_ms,
+               err->text);
         for (int64_t until = now_ms() + delay_ms; now_ms() < until && !atomic_load(stop);)
             nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
         delay_ms = 2 * delay_ms > LONGEST_DELAY_MS ? LONGEST_DELAY_MS : 2 * delay_ms;
@@ -387,8 +392,8 @@ static enum np_status connect_first(struct np_loader *loader, const atomic_bool 
 
 static enum np_status open_source(struct run *run, const struct np_loader_deps *deps)
 {
-    const struct np_source_events events = {.context = run, .assigned = assigned, .revoked = revoked, .failed = failed,
-                                            .ended = ended};
+    const struct np_source_events events = {
+        .context = run, .assigned = assigned, .revoked = revoked, .failed = failed, .ended = ended};
     char group[300];
     size_t n = 0;
 
@@ -398,8 +403,9 @@ static enum np_status open_source(struct run *run, const struct np_loader_deps *
     return deps->open_source(&run->source, run->pipeline, group, run->topics, n, &events, run->err);
 }
 
-enum np_status np_loader_run(const struct np_pipeline *pipeline, const struct np_loader_deps *deps, const atomic_bool *stop,
-                             atomic_bool *ready, struct np_metrics *metrics, struct np_error *err)
+enum np_status np_loader_run(const struct np_pipeline *pipeline, const struct np_loader_deps *deps,
+                             const atomic_bool *stop, atomic_bool *ready, struct np_metrics *metrics,
+                             struct np_error *err)
 {
     struct run run = {.pipeline = pipeline, .err = err};
     struct np_maintainer *maintainer = NULL;

@@ -12,11 +12,13 @@ struct np_load_move {
 };
 
 /**
- * BEGIN; UPDATE cuts; COPY all rows; COMMIT. Rows that the server refuses are found by halving and go to rejected_rows, in the
- * same transaction. On any failure nothing is known to be committed, and the connection is either rolled back or lost.
+ * BEGIN; UPDATE cuts; COPY all rows; COMMIT. Rows that the server refuses are found by halving and go to
+ * rejected_rows, in the same transaction. On any failure nothing is known to be committed, and the connection
+ * is either rolled back or lost.
  * @return NP_OK: committed; NP_EFENCED: the cut is not what it was; else as np_pg_status()
  */
 enum np_status np_load_commit(struct np_load_batch *batch, const struct np_load_context *context,
-                              struct np_load_source *source, const struct np_load_move *move, struct np_error *err);
+                              struct np_load_source *source, const struct np_load_move *move,
+                              struct np_error *err);
 
 #endif

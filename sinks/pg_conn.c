@@ -16,9 +16,9 @@ enum { MAX_OPTIONS = 80, STATE_LENGTH = 5 };
 
 struct np_pg {
     PGconn *conn;
-    char *secrets[3];             /* what must not appear in a text; NULL-ended */
+    char *secrets[3]; /* what must not appear in a text; NULL-ended */
     char state[STATE_LENGTH + 1];
-    bool broken;                  /* left in the middle of a COPY or of results */
+    bool broken; /* left in the middle of a COPY or of results */
 };
 
 struct np_pg_rows {
@@ -62,10 +62,10 @@ enum np_status np_pg_status(const char *sqlstate)
         const char *prefix;
         enum np_status status;
     } rows[] = {
-        {"22", NP_EDATA},   {"23", NP_EDATA},   {"28", NP_ECONFIG}, {"3D", NP_ECONFIG}, {"3F", NP_ECONFIG},
-        {"42", NP_ECONFIG}, {"2BP01", NP_ECONFIG}, {"0A", NP_ECONFIG}, {"08", NP_ERETRY},  {"40", NP_ERETRY},
-        {"53", NP_ERETRY},  {"55", NP_ERETRY},  {"57", NP_ERETRY},  {"25006", NP_ERETRY}, {"25P03", NP_ERETRY},
-        {"58030", NP_ERETRY},
+        {"22", NP_EDATA},   {"23", NP_EDATA},     {"28", NP_ECONFIG},    {"3D", NP_ECONFIG},
+        {"3F", NP_ECONFIG}, {"42", NP_ECONFIG},   {"2BP01", NP_ECONFIG}, {"0A", NP_ECONFIG},
+        {"08", NP_ERETRY},  {"40", NP_ERETRY},    {"53", NP_ERETRY},     {"55", NP_ERETRY},
+        {"57", NP_ERETRY},  {"25006", NP_ERETRY}, {"25P03", NP_ERETRY},  {"58030", NP_ERETRY},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -85,7 +85,8 @@ static enum np_status fail_connection(struct np_pg *pg, struct np_error *err, co
     return np_fail(err, NP_ERETRY, "PostgreSQL: %s: %s", what, text[0] ? text : "connection lost");
 }
 
-static enum np_status fail_result(struct np_pg *pg, const PGresult *result, struct np_error *err, const char *what)
+static enum np_status fail_result(struct np_pg *pg, const PGresult *result, struct np_error *err,
+                                  const char *what)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *primary, *detail, *hint;
@@ -103,7 +104,8 @@ static enum np_status fail_result(struct np_pg *pg, const PGresult *result, stru
     return np_fail(err, np_pg_status(pg->state), "PostgreSQL: %s: %s [SQLSTATE %s]", what, text, pg->state);
 }
 
-/* Takes the SQLSTATE out of a verbose text ("FATAL:  28P01: password ..") and the line that names the server's source. */
+/* Takes the SQLSTATE out of a verbose text ("FATAL:  28P01: password ..") and the line that names the
+ * server's source. */
 static void take_state(struct np_pg *pg, char *text)
 {
     char *location;
@@ -174,7 +176,8 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Step by step, because only so the verbosity can be raised first, which puts the SQLSTATE into the text of a refusal. */
+/* Step by step, because only so the verbosity can be raised first, which puts the SQLSTATE into the text of a
+ * refusal. */
 static enum np_status connect_steps(struct np_pg *pg, int64_t limit_ms, struct np_error *err)
 {
     int64_t end = now_ms() + limit_ms;
@@ -182,11 +185,13 @@ static enum np_status connect_steps(struct np_pg *pg, int64_t limit_ms, struct n
 
     PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
     while (PQstatus(pg->conn) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
-        struct pollfd fd = {.fd = PQsocket(pg->conn), .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        struct pollfd fd = {.fd = PQsocket(pg->conn),
+                            .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         int64_t left = end - now_ms();
 
         if (left <= 0)
-            return np_fail(err, NP_ERETRY, "PostgreSQL: connect: no answer within %lld ms", (long long)limit_ms);
+            return np_fail(err, NP_ERETRY, "PostgreSQL: connect: no answer within %lld ms",
+                           (long long)limit_ms);
         if (poll(&fd, 1, (int)left) == -1 && errno != EINTR)
             return np_fail(err, NP_ERETRY, "PostgreSQL: connect: %s", strerror(errno));
         if (fd.revents == 0)
@@ -209,18 +214,19 @@ static enum np_status set_session(struct np_pg *pg, const struct np_pg_limits *l
 
     /* a stronger synchronous_commit (remote_apply) is the administrator's choice and stays */
     snprintf(sql, sizeof sql,
-             "SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;"
-             "SET default_transaction_isolation = 'read committed'; SET search_path = '';"
-             "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET standard_conforming_strings = on;"
-             "SET client_min_messages = warning; SET bytea_output = 'hex';"
-             "SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
-             " WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-             limits && limits->lock_ms ? limits->lock_ms : 5000, limits && limits->idle_ms ? limits->idle_ms : 60000);
+             "SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;SET "
+             "default_transaction_isolation = 'read committed'; SET search_path = '';SET timezone = 'UTC'; "
+             "SET datestyle = 'ISO'; SET standard_conforming_strings = on;SET client_min_messages = warning; "
+             "SET bytea_output = 'hex';SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE "
+             "pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+             limits && limits->lock_ms ? limits->lock_ms : 5000,
+             limits && limits->idle_ms ? limits->idle_ms : 60000);
     status = np_pg_run(pg, sql, err);
     if (status == NP_OK)
         status = np_pg_query(pg, "SELECT pg_catalog.pg_is_in_recovery()", 0, NULL, &rows, err);
     if (status == NP_OK && strcmp(np_pg_cell(rows, 0, 0), "f") != 0)
-        status = np_fail(err, NP_ERETRY, "PostgreSQL: connect: the server is a standby; only the primary is loaded");
+        status = np_fail(err, NP_ERETRY,
+                         "PostgreSQL: connect: the server is a standby; only the primary is loaded");
     np_pg_rows_close(rows);
     return status;
 }
@@ -261,8 +267,9 @@ enum np_status np_pg_open(struct np_pg **out, const char *dsn, const char *appli
     given = PQconninfoParse(dsn, NULL);
     if (!given) {
         /* libpq's own text quotes pieces of the DSN, the password perhaps */
-        status = np_fail(err, NP_ECONFIG, "PostgreSQL: the DSN cannot be read; allowed are key=value pairs as in "
-                         "\"host=db user=netzpuls dbname=grid\", values with blanks in single quotes, or "
+        status = np_fail(err, NP_ECONFIG,
+                         "PostgreSQL: the DSN cannot be read; allowed are key=value pairs as in \"host=db "
+                         "user=netzpuls dbname=grid\", values with blanks in single quotes, or "
                          "postgresql://user@host/dbname");
         goto fail;
     }
@@ -358,7 +365,8 @@ enum np_status np_pg_commit(struct np_pg *pg, struct np_error *err)
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         status = fail_result(pg, result, err, "COMMIT");
     else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
-        status = np_fail(err, NP_ERETRY, "PostgreSQL: COMMIT: the transaction had failed and was rolled back");
+        status =
+            np_fail(err, NP_ERETRY, "PostgreSQL: COMMIT: the transaction had failed and was rolled back");
     PQclear(result);
     return status;
 }
@@ -435,7 +443,7 @@ static enum np_status verdict(struct np_pg *pg, struct np_error *err)
     while ((result = PQgetResult(pg->conn))) {
         ExecStatusType kind = PQresultStatus(result);
 
-        if (kind == PGRES_COPY_IN) {      /* never ends by itself */
+        if (kind == PGRES_COPY_IN) { /* never ends by itself */
             pg->broken = true;
             PQclear(result);
             return np_fail(err, NP_ERETRY, "PostgreSQL: COPY: the server still waits for data");
@@ -451,7 +459,7 @@ static enum np_status verdict(struct np_pg *pg, struct np_error *err)
 
 enum np_status np_pg_copy_write(struct np_pg *pg, const void *data, size_t n, struct np_error *err)
 {
-    const size_t piece = 1 << 20;         /* PQputCopyData takes an int, and copies into its buffer */
+    const size_t piece = 1 << 20; /* PQputCopyData takes an int, and copies into its buffer */
     const char *from = data;
 
     while (n > 0) {

@@ -9,7 +9,8 @@
 
 static const int64_t epoch_2000_us = INT64_C(946684800000000);
 
-const unsigned char np_pg_copy_header[NP_PG_COPY_HEADER] = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0};
+const unsigned char np_pg_copy_header[NP_PG_COPY_HEADER] = {'P',  'G',  'C',  'O',  'P', 'Y',
+                                                            '\n', 0xff, '\r', '\n', 0};
 const unsigned char np_pg_copy_trailer[NP_PG_COPY_TRAILER] = {0xff, 0xff};
 
 static unsigned char *put16(unsigned char *at, int16_t value)
@@ -92,8 +93,8 @@ void np_pg_copy_patch(unsigned char *at, int32_t id)
     put32(at, id);
 }
 
-/* A one-dimensional float4[]: dimensions, has-null, element type (OID 700), length, lower bound, elements. NaN stays NaN
- * inside an array: a null element would change its layout for every reader. */
+/* A one-dimensional float4[]: dimensions, has-null, element type (OID 700), length, lower bound, elements.
+ * NaN stays NaN inside an array: a null element would change its layout for every reader. */
 static unsigned char *field_floats(unsigned char *at, const struct np_value *value)
 {
     at = put32(at, (int32_t)(value->n ? 20 + 8 * (size_t)value->n : 12));

@@ -1,4 +1,5 @@
-/* Rows in the form of COPY BINARY (PostgreSQL documentation, COPY, "Binary Format"): all numbers big-endian. */
+/* Rows in the form of COPY BINARY (PostgreSQL documentation, COPY, "Binary Format"): all numbers big-endian.
+ */
 #ifndef NP_PG_COPY_H
 #define NP_PG_COPY_H
 
@@ -12,7 +13,7 @@ enum { NP_ROW_SENSOR, NP_ROW_CHANNEL, NP_ROW_START, NP_ROW_END, NP_ROW_COVERAGE,
 
 /** Where the parts of a row come from that are not columns of the step. */
 struct np_pg_origin {
-    int32_t sensor, channel;      /* ids; 0: put in later, see the places */
+    int32_t sensor, channel; /* ids; 0: put in later, see the places */
     int32_t partition;
     int64_t offset;
     int16_t topic;
@@ -39,7 +40,8 @@ int np_pg_copy_result(struct np_bytes *out, const struct np_columns *columns, co
 /** Appends a row of a stored input. value NaN: null. */
 int np_pg_copy_reading(struct np_bytes *out, int64_t time_ns, float value, const struct np_pg_origin *origin);
 
-/** Field by field, for other tables: the count of fields, then each of them. data NULL: null. @return 0 or -1 */
+/** Field by field, for other tables: the count of fields, then each of them. data NULL: null. @return 0 or -1
+ */
 int np_pg_copy_fields(struct np_bytes *out, int16_t n);
 int np_pg_copy_field(struct np_bytes *out, const void *data, size_t n);
 int np_pg_copy_int(struct np_bytes *out, int32_t value);

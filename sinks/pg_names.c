@@ -15,9 +15,9 @@ struct np_pg_names {
     const char *schema, *table;
     size_t n, capacity;
     struct entry *entries;
-    size_t n_slots;               /* power of two, at least twice n */
-    uint32_t *slots;              /* entry + 1; 0: free */
-    size_t first_open;            /* entries below have their id */
+    size_t n_slots;    /* power of two, at least twice n */
+    uint32_t *slots;   /* entry + 1; 0: free */
+    size_t first_open; /* entries below have their id */
 };
 
 static uint64_t hash_of(const char *name)
@@ -153,18 +153,21 @@ enum np_status np_pg_names_resolve(struct np_pg *pg, struct np_pg_names *names, 
     enum np_status status = NP_OK;
     const char *s = names->schema, *t = names->table;
 
-    /* A name that another loader adds just now is neither ours to add nor visible yet: asked again. Sorted, so that two
-     * loaders with the same new names do not wait for each other in a circle. */
+    /* A name that another loader adds just now is neither ours to add nor visible yet: asked again. Sorted,
+     * so that two loaders with the same new names do not wait for each other in a circle. */
     for (int round = 0; round < 10 && names->first_open < names->n && status == NP_OK; round++) {
         struct np_pg_rows *rows = NULL;
         const char *param;
 
         sql.n = array.n = 0;
-        if (array_of(names, &array) ||
-            np_sql(&sql, "WITH given AS (SELECT DISTINCT unnest($1::text[]) AS name), made AS (INSERT INTO %I.%I (name) SELECT "
-                   "name FROM given g WHERE NOT EXISTS (SELECT 1 FROM %I.%I x WHERE x.name = g.name) ORDER BY name ON CONFLICT "
-                   "DO NOTHING RETURNING id, name) SELECT id, name FROM made UNION ALL SELECT x.id, x.name FROM %I.%I x JOIN "
-                   "given g ON g.name = x.name", s, t, s, t, s, t)) {
+        if (array_of(names, &array) || np_sql(&sql,
+                                              "WITH given AS (SELECT DISTINCT unnest($1::text[]) AS name), "
+                                              "made AS (INSERT INTO %I.%I (name) SELECT name FROM given g "
+                                              "WHERE NOT EXISTS (SELECT 1 FROM %I.%I x WHERE x.name = "
+                                              "g.name) ORDER BY name ON CONFLICT DO NOTHING RETURNING id, "
+                                              "name) SELECT id, name FROM made UNION ALL SELECT x.id, x.name "
+                                              "FROM %I.%I x JOIN given g ON g.name = x.name",
+                                              s, t, s, t, s, t)) {
             status = np_fail(err, NP_ENOMEM, "PostgreSQL: names");
             break;
         }

@@ -7,9 +7,9 @@
 #include "sinks/sql.h"
 
 enum {
-    MAX_PARTITIONS = 10000,       /* planning over more is slow, and a broken clock would make them without end */
-    AHEAD = 3,                    /* partitions from now on that are always there */
-    CLOSED_US = 60 * 1000000,     /* a partition that ended so long ago and gets no rows is closed */
+    MAX_PARTITIONS = 10000,   /* planning over more is slow, and a broken clock would make them without end */
+    AHEAD = 3,                /* partitions from now on that are always there */
+    CLOSED_US = 60 * 1000000, /* a partition that ended so long ago and gets no rows is closed */
 };
 
 static const int64_t year_ns = INT64_C(366) * 86400 * 1000000000;
@@ -50,8 +50,8 @@ bool np_pg_partition_has(const struct np_pg_table *table, int64_t time_us)
     return false;
 }
 
-enum np_status np_pg_partitions_read(struct np_pg *pg, const struct np_pg_tables *tables, struct np_pg_table *table,
-                                     struct np_error *err)
+enum np_status np_pg_partitions_read(struct np_pg *pg, const struct np_pg_tables *tables,
+                                     struct np_pg_table *table, struct np_error *err)
 {
     const char *params[2] = {tables->schema, table->data};
     struct np_pg_rows *rows = NULL;
@@ -59,14 +59,15 @@ enum np_status np_pg_partitions_read(struct np_pg *pg, const struct np_pg_tables
     size_t n;
     enum np_status status;
 
-    status = np_pg_query(pg,
-                         "SELECT relname, (extract(epoch FROM b[1]::timestamptz) * 1000000)::int8, "
-                         "(extract(epoch FROM b[2]::timestamptz) * 1000000)::int8 FROM (SELECT c.relname, "
-                         "regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \\(''([^'']+)''\\) TO "
-                         "\\(''([^'']+)''\\)$') AS b FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = "
-                         "i.inhrelid JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON "
-                         "n.oid = p.relnamespace WHERE n.nspname = $1 AND p.relname = $2) x WHERE b IS NOT NULL ORDER BY 2",
-                         2, params, &rows, err);
+    status = np_pg_query(
+        pg,
+        "SELECT relname, (extract(epoch FROM b[1]::timestamptz) * 1000000)::int8, (extract(epoch FROM "
+        "b[2]::timestamptz) * 1000000)::int8 FROM (SELECT c.relname, "
+        "regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \\(''([^'']+)''\\) TO "
+        "\\(''([^'']+)''\\)$') AS b FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = "
+        "i.inhrelid JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON "
+        "n.oid = p.relnamespace WHERE n.nspname = $1 AND p.relname = $2) x WHERE b IS NOT NULL ORDER BY 2",
+        2, params, &rows, err);
     if (status != NP_OK)
         return status;
     n = np_pg_rows_n(rows);
@@ -110,7 +111,8 @@ static void range_around(const struct np_pg_tables *tables, const struct np_pg_t
     }
 }
 
-/* Made apart and attached: that locks the table only against other changes of it, not against readers and loaders. */
+/* Made apart and attached: that locks the table only against other changes of it, not against readers and
+ * loaders. */
 static int partition_sql(const struct np_pg_tables *tables, const struct np_pg_table *table, int64_t from_us,
                          int64_t to_us, struct np_bytes *sql)
 {
@@ -118,19 +120,24 @@ static int partition_sql(const struct np_pg_tables *tables, const struct np_pg_t
     const char *s = tables->schema;
     bool midnight = from_us % INT64_C(86400000000) == 0, minute = from_us % 60000000 == 0;
 
-    format_us(from_us, midnight ? "p%Y%m%d" : minute ? "p%Y%m%d_%H%M" : "p%Y%m%d_%H%M%S", ending, sizeof ending);
+    format_us(from_us,
+              midnight ? "p%Y%m%d"
+              : minute ? "p%Y%m%d_%H%M"
+                       : "p%Y%m%d_%H%M%S",
+              ending, sizeof ending);
     format_us(from_us, "%Y-%m-%d %H:%M:%S", from, sizeof from);
     format_us(to_us, "%Y-%m-%d %H:%M:%S", to, sizeof to);
     snprintf(name, sizeof name, "%s_%s", table->data, ending);
-    return np_sql(sql, "CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL);\n"
+    return np_sql(sql,
+                  "CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL);\n"
                   "COMMENT ON TABLE %I.%I IS 'partition of %s from %s to %s UTC';\n"
                   "ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM ('%s.%d+00') TO ('%s.%d+00');\n",
                   s, name, s, table->data, s, name, table->data, from, to, s, table->data, s, name, from,
                   (int)(from_us % 1000000), to, (int)(to_us % 1000000));
 }
 
-enum np_status np_pg_partition_make(struct np_pg *pg, const struct np_pg_tables *tables, struct np_pg_table *table,
-                                    int64_t time_us, struct np_error *err)
+enum np_status np_pg_partition_make(struct np_pg *pg, const struct np_pg_tables *tables,
+                                    struct np_pg_table *table, int64_t time_us, struct np_error *err)
 {
     struct np_bytes sql = {0};
     struct np_error ignored;
@@ -146,8 +153,8 @@ enum np_status np_pg_partition_make(struct np_pg *pg, const struct np_pg_tables 
     if (np_pg_partition_has(table, time_us))
         return np_pg_run(pg, "ROLLBACK", err);
     if (table->n_ranges >= MAX_PARTITIONS) {
-        status = np_fail(err, NP_EDATA, "table %s.%s has %zu partitions already, no more than %d are made", tables->schema,
-                         table->data, table->n_ranges, MAX_PARTITIONS);
+        status = np_fail(err, NP_EDATA, "table %s.%s has %zu partitions already, no more than %d are made",
+                         tables->schema, table->data, table->n_ranges, MAX_PARTITIONS);
         goto fail;
     }
     range_around(tables, table, time_us, &from_us, &to_us);
@@ -169,9 +176,10 @@ fail:
     return status;
 }
 
-/* One statement in a transaction of its own, under the schema's lock if locked. A lock that is not to be had is no failure. */
-static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables, struct np_bytes *sql, int rc, bool locked,
-                             int *done, int *busy, struct np_error *err)
+/* One statement in a transaction of its own, under the schema's lock if locked. A lock that is not to be had
+ * is no failure. */
+static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables, struct np_bytes *sql,
+                             int rc, bool locked, int *done, int *busy, struct np_error *err)
 {
     struct np_error ignored;
     char state[8];
@@ -202,8 +210,8 @@ static enum np_status change(struct np_pg *pg, const struct np_pg_tables *tables
 }
 
 /* Where the newest row is, roughly: the end of the last partition that has any. INT64_MIN: no rows. */
-static enum np_status newest_us(struct np_pg *pg, const struct np_pg_tables *tables, const struct np_pg_table *table,
-                                int64_t *newest, struct np_error *err)
+static enum np_status newest_us(struct np_pg *pg, const struct np_pg_tables *tables,
+                                const struct np_pg_table *table, int64_t *newest, struct np_error *err)
 {
     struct np_bytes sql = {0};
     enum np_status status = NP_OK;
@@ -225,8 +233,8 @@ static enum np_status newest_us(struct np_pg *pg, const struct np_pg_tables *tab
     return status;
 }
 
-static enum np_status retain(struct np_pg *pg, const struct np_pg_tables *tables, struct np_pg_table *table, int64_t now_us,
-                             struct np_pg_maintained *done, struct np_error *err)
+static enum np_status retain(struct np_pg *pg, const struct np_pg_tables *tables, struct np_pg_table *table,
+                             int64_t now_us, struct np_pg_maintained *done, struct np_error *err)
 {
     int64_t retention_us = tables->pipeline->postgres.retention_ns / 1000, newest;
     struct np_bytes sql = {0};
@@ -245,19 +253,21 @@ static enum np_status retain(struct np_pg *pg, const struct np_pg_tables *tables
         if (table->ranges[i].to_us > now_us - retention_us)
             break;
         sql.n = 0;
-        status = change(pg, tables, &sql, np_sql(&sql, "DROP TABLE IF EXISTS %I.%I", tables->schema, table->ranges[i].name),
+        status = change(pg, tables, &sql,
+                        np_sql(&sql, "DROP TABLE IF EXISTS %I.%I", tables->schema, table->ranges[i].name),
                         true, &done->dropped, &done->busy, err);
         if (done->dropped > before)
-            np_log(NP_LOG_INFO, "postgres", "partition dropped: older than the retention", "table=%s.%s", tables->schema,
-                   table->ranges[i].name);
+            np_log(NP_LOG_INFO, "postgres", "partition dropped: older than the retention", "table=%s.%s",
+                   tables->schema, table->ranges[i].name);
     }
     np_bytes_free(&sql);
     return status == NP_OK ? np_pg_partitions_read(pg, tables, table, err) : status;
 }
 
 /* Partitions without the index on (sensor_id, time) that got no row since the last round get it now. */
-static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *tables, struct np_pg_table *table,
-                                   int64_t now_us, struct np_pg_maintained *done, struct np_error *err)
+static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *tables,
+                                   struct np_pg_table *table, int64_t now_us, struct np_pg_maintained *done,
+                                   struct np_error *err)
 {
     const char *params[2] = {tables->schema, table->data};
     struct np_pg_rows *rows = NULL;
@@ -265,13 +275,14 @@ static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *
     char index[80];
     enum np_status status;
 
-    status = np_pg_query(pg,
-                         "SELECT c.relname, pg_stat_get_tuples_inserted(c.oid), EXISTS (SELECT 1 FROM pg_catalog.pg_index x "
-                         "JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0] WHERE "
-                         "x.indrelid = c.oid AND a.attname = 'sensor_id') FROM pg_catalog.pg_inherits i JOIN "
-                         "pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN "
-                         "pg_catalog.pg_namespace n ON n.oid = p.relnamespace WHERE n.nspname = $1 AND p.relname = $2",
-                         2, params, &rows, err);
+    status = np_pg_query(
+        pg,
+        "SELECT c.relname, pg_stat_get_tuples_inserted(c.oid), EXISTS (SELECT 1 FROM pg_catalog.pg_index x "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0] WHERE "
+        "x.indrelid = c.oid AND a.attname = 'sensor_id') FROM pg_catalog.pg_inherits i JOIN "
+        "pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = p.relnamespace WHERE n.nspname = $1 AND p.relname = $2",
+        2, params, &rows, err);
     for (size_t i = 0; status == NP_OK && i < np_pg_rows_n(rows); i++) {
         const char *name = np_pg_cell(rows, i, 0);
         int64_t inserted = strtoll(np_pg_cell(rows, i, 1), NULL, 10);
@@ -285,12 +296,14 @@ static enum np_status index_closed(struct np_pg *pg, const struct np_pg_tables *
             range->inserted = inserted;
             if (!quiet || np_pg_cell(rows, i, 2)[0] == 't' || range->to_us + CLOSED_US > now_us)
                 continue;
-            /* named, so that two loaders do not both build it; not under the schema's lock, since it takes its time */
+            /* named, so that two loaders do not both build it; not under the schema's lock, since it takes
+             * its time */
             snprintf(index, sizeof index, "%s_ix", name);
             sql.n = 0;
-            status = change(pg, tables, &sql, np_sql(&sql, "CREATE INDEX IF NOT EXISTS %I ON %I.%I (sensor_id, %I)", index,
-                                                     tables->schema, name, table->time), false, &done->indexed, &done->busy,
-                            err);
+            status = change(pg, tables, &sql,
+                            np_sql(&sql, "CREATE INDEX IF NOT EXISTS %I ON %I.%I (sensor_id, %I)", index,
+                                   tables->schema, name, table->time),
+                            false, &done->indexed, &done->busy, err);
         }
     }
     np_pg_rows_close(rows);

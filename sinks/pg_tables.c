@@ -16,8 +16,8 @@ static enum np_status run(struct np_pg *pg, struct np_bytes *sql, int rc, struct
 }
 
 /* One value of a query with text parameters; absent and null: "". */
-static enum np_status ask(struct np_pg *pg, const char *sql, int n, const char *const *params, char *out, size_t size,
-                          struct np_error *err)
+static enum np_status ask(struct np_pg *pg, const char *sql, int n, const char *const *params, char *out,
+                          size_t size, struct np_error *err)
 {
     struct np_pg_rows *rows = NULL;
     enum np_status status = np_pg_query(pg, sql, n, params, &rows, err);
@@ -29,7 +29,8 @@ static enum np_status ask(struct np_pg *pg, const char *sql, int n, const char *
     return status;
 }
 
-static enum np_status may(struct np_pg *pg, const char *sql, const char *param, bool *yes, struct np_error *err)
+static enum np_status may(struct np_pg *pg, const char *sql, const char *param, bool *yes,
+                          struct np_error *err)
 {
     char text[8];
     enum np_status status = ask(pg, sql, param ? 1 : 0, &param, text, sizeof text, err);
@@ -43,7 +44,9 @@ enum np_status np_pg_tables_lock(struct np_pg *pg, const struct np_pg_tables *ta
     struct np_bytes sql = {0};
     enum np_status status;
 
-    status = run(pg, &sql, np_sql(&sql, "SELECT pg_advisory_xact_lock(hashtextextended(%L, 7209))", tables->schema), err);
+    status =
+        run(pg, &sql,
+            np_sql(&sql, "SELECT pg_advisory_xact_lock(hashtextextended(%L, 7209))", tables->schema), err);
     np_bytes_free(&sql);
     return status == NP_OK ? np_pg_tables_role(pg, tables, err) : status;
 }
@@ -60,10 +63,11 @@ enum np_status np_pg_tables_role(struct np_pg *pg, const struct np_pg_tables *ta
     /* new objects belong to the owner, if all that is there already does */
     snprintf(role, sizeof role, "%s_owner", tables->schema);
     status = may(pg,
-                 "SELECT pg_has_role(current_user, r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 "
-                 "THEN 'SET' ELSE 'MEMBER' END) AND has_schema_privilege(r.oid, n.oid, 'CREATE') AND NOT EXISTS (SELECT 1 "
-                 "FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r','p','v') AND c.relowner <> r.oid) "
-                 "FROM pg_roles r, pg_namespace n WHERE r.rolname = $1 AND n.nspname || '_owner' = $1",
+                 "SELECT pg_has_role(current_user, r.oid, CASE WHEN "
+                 "current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AND "
+                 "has_schema_privilege(r.oid, n.oid, 'CREATE') AND NOT EXISTS (SELECT 1 FROM pg_class c "
+                 "WHERE c.relnamespace = n.oid AND c.relkind IN ('r','p','v') AND c.relowner <> r.oid) FROM "
+                 "pg_roles r, pg_namespace n WHERE r.rolname = $1 AND n.nspname || '_owner' = $1",
                  role, &owner, err);
     if (status != NP_OK || !owner)
         return status;
@@ -77,8 +81,9 @@ static enum np_status make_roles(struct np_pg *pg, struct np_pg_tables *tables, 
     struct np_bytes sql = {0};
     char role[80];
     bool there[3], allowed;
-    enum np_status status = may(pg, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user", NULL,
-                                &allowed, err);
+    enum np_status status =
+        may(pg, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user", NULL, &allowed,
+            err);
 
     tables->roles = true;
     for (int i = 0; i < 3 && status == NP_OK; i++) {
@@ -90,22 +95,26 @@ static enum np_status make_roles(struct np_pg *pg, struct np_pg_tables *tables, 
         return status;
     if (!allowed) {
         np_log(NP_LOG_INFO, "postgres", "roles are not made: the user has no CREATEROLE",
-               "owner=%s_owner writer=%s_writer reader=%s_reader", tables->schema, tables->schema, tables->schema);
+               "owner=%s_owner writer=%s_writer reader=%s_reader", tables->schema, tables->schema,
+               tables->schema);
         return NP_OK;
     }
     for (int i = 0; i < 3 && status == NP_OK; i++) {
         snprintf(role, sizeof role, "%s_%s", tables->schema, role_endings[i]);
         sql.n = 0;
         if (!there[i])
-            status = run(pg, &sql, np_sql(&sql, "CREATE ROLE %I NOLOGIN; COMMENT ON ROLE %I IS %L", role, role,
-                                          i == 0   ? "owns the tables that netzpuls makes"
-                                          : i == 1 ? "may load into the tables of netzpuls"
-                                                   : "may read the tables of netzpuls"),
+            status = run(pg, &sql,
+                         np_sql(&sql, "CREATE ROLE %I NOLOGIN; COMMENT ON ROLE %I IS %L", role, role,
+                                i == 0   ? "owns the tables that netzpuls makes"
+                                : i == 1 ? "may load into the tables of netzpuls"
+                                         : "may read the tables of netzpuls"),
                          err);
         sql.n = 0;
         if (status == NP_OK && i < 2)
-            status = run(pg, &sql, np_sql(&sql, "GRANT %I TO CURRENT_USER%s", role,
-                                          np_pg_version(pg) >= 160000 ? " WITH SET TRUE, INHERIT TRUE" : ""), err);
+            status = run(pg, &sql,
+                         np_sql(&sql, "GRANT %I TO CURRENT_USER%s", role,
+                                np_pg_version(pg) >= 160000 ? " WITH SET TRUE, INHERIT TRUE" : ""),
+                         err);
     }
     np_bytes_free(&sql);
     tables->roles = status == NP_OK;
@@ -118,7 +127,8 @@ static enum np_status make_schema(struct np_pg *pg, const struct np_pg_tables *t
     struct np_bytes sql = {0};
     char role[80];
     bool there;
-    enum np_status status = may(pg, "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)", s, &there, err);
+    enum np_status status =
+        may(pg, "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)", s, &there, err);
     int rc;
 
     if (status != NP_OK || there)
@@ -134,8 +144,8 @@ static enum np_status make_schema(struct np_pg *pg, const struct np_pg_tables *t
 }
 
 /* Runs the statements of an object unless it is there and was made from the same text. */
-static enum np_status apply(struct np_pg *pg, const struct np_pg_tables *tables, const char *name, struct np_bytes *script,
-                            int rc, struct np_error *err)
+static enum np_status apply(struct np_pg *pg, const struct np_pg_tables *tables, const char *name,
+                            struct np_bytes *script, int rc, struct np_error *err)
 {
     struct np_bytes sql = {0};
     struct np_pg_rows *rows = NULL;
@@ -148,9 +158,12 @@ static enum np_status apply(struct np_pg *pg, const struct np_pg_tables *tables,
     status = may(pg, "SELECT to_regclass($1) IS NOT NULL", np_sql_text(&sql), &objects, err);
     if (status == NP_OK && objects) {
         sql.n = 0;
-        rc = np_sql(&sql, "SELECT 1 FROM %I.objects o JOIN pg_catalog.pg_class c ON c.relname = o.name JOIN "
-                    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = %L WHERE o.name = $1 AND "
-                    "o.definition = $2", tables->schema, tables->schema);
+        rc = np_sql(
+            &sql,
+            "SELECT 1 FROM %I.objects o JOIN pg_catalog.pg_class c ON c.relname = o.name JOIN "
+            "pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = %L WHERE o.name = $1 AND "
+            "o.definition = $2",
+            tables->schema, tables->schema);
         params[0] = name;
         params[1] = np_sql_text(script);
         status = rc ? np_fail(err, NP_ENOMEM, "PostgreSQL: statement")
@@ -164,8 +177,12 @@ static enum np_status apply(struct np_pg *pg, const struct np_pg_tables *tables,
     if (status != NP_OK)
         goto out;
     sql.n = 0;
-    status = run(pg, &sql, np_sql(&sql, "INSERT INTO %I.objects VALUES (%L, %L) ON CONFLICT (name) DO UPDATE SET "
-                                  "definition = excluded.definition", tables->schema, name, np_sql_text(script)), err);
+    status = run(pg, &sql,
+                 np_sql(&sql,
+                        "INSERT INTO %I.objects VALUES (%L, %L) ON CONFLICT (name) DO UPDATE SET definition "
+                        "= excluded.definition",
+                        tables->schema, name, np_sql_text(script)),
+                 err);
 out:
     np_bytes_free(&sql);
     return status;
@@ -192,18 +209,21 @@ static enum np_status make_common(struct np_pg *pg, const struct np_pg_tables *t
     return status;
 }
 
-/* Columns of a table in order: name, type, whether a row needs a value for it. No rows: there is no such table. */
-static enum np_status read_columns(struct np_pg *pg, const struct np_pg_tables *tables, const struct np_pg_table *table,
-                                   struct np_pg_rows **rows, struct np_error *err)
+/* Columns of a table in order: name, type, whether a row needs a value for it. No rows: there is no such
+ * table. */
+static enum np_status read_columns(struct np_pg *pg, const struct np_pg_tables *tables,
+                                   const struct np_pg_table *table, struct np_pg_rows **rows,
+                                   struct np_error *err)
 {
     const char *params[2] = {tables->schema, table->data};
 
-    return np_pg_query(pg,
-                       "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef AND "
-                       "a.attidentity = '', c.relkind FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-                       "c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT "
-                       "a.attisdropped WHERE n.nspname = $1 AND c.relname = $2 ORDER BY a.attnum",
-                       2, params, rows, err);
+    return np_pg_query(
+        pg,
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef AND "
+        "a.attidentity = '', c.relkind FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT "
+        "a.attisdropped WHERE n.nspname = $1 AND c.relname = $2 ORDER BY a.attnum",
+        2, params, rows, err);
 }
 
 static const struct np_pg_column *wanted(const struct np_pg_table *table, const char *name)
@@ -230,23 +250,28 @@ static enum np_status compare(const struct np_pg_tables *tables, const struct np
     const struct np_pg_column *column = wanted(table, name);
 
     if (np_pg_cell(rows, i, 3)[0] != 'p')
-        return np_fail(err, NP_ECONFIG, "%s.%s is there and is not a partitioned table: rename it, or rename %s in the "
-                       "pipeline", s, table->data, table->name);
+        return np_fail(err, NP_ECONFIG,
+                       "%s.%s is there and is not a partitioned table: rename it, or rename %s in the "
+                       "pipeline",
+                       s, table->data, table->name);
     if (!column && np_pg_cell(rows, i, 2)[0] == 't')
-        return np_fail(err, NP_ECONFIG, "table %s.%s: column \"%s\" must not be null, but %s does not fill it: ALTER TABLE "
-                       "\"%s\".\"%s\" ALTER COLUMN \"%s\" DROP NOT NULL", s, table->data, name, table->name, s, table->data,
-                       name);
+        return np_fail(err, NP_ECONFIG,
+                       "table %s.%s: column \"%s\" must not be null, but %s does not fill it: ALTER TABLE "
+                       "\"%s\".\"%s\" ALTER COLUMN \"%s\" DROP NOT NULL",
+                       s, table->data, name, table->name, s, table->data, name);
     if (column && strcmp(column->sql_type, type) != 0)
-        return np_fail(err, NP_ECONFIG, "table %s.%s: column \"%s\" is %s there, %s gives %s; a type cannot be changed in "
-                       "place: rename %s in the pipeline (a new table is made), or stop all loaders and run DROP VIEW "
-                       "\"%s\".\"%s\"; ALTER TABLE \"%s\".\"%s\" ALTER COLUMN \"%s\" TYPE %s (rewrites all rows)",
-                       s, table->data, name, type, table->name, column->sql_type, table->name, s, table->name, s, table->data,
-                       name, column->sql_type);
+        return np_fail(
+            err, NP_ECONFIG,
+            "table %s.%s: column \"%s\" is %s there, %s gives %s; a type cannot be changed in place: rename "
+            "%s in the pipeline (a new table is made), or stop all loaders and run DROP VIEW \"%s\".\"%s\"; "
+            "ALTER TABLE \"%s\".\"%s\" ALTER COLUMN \"%s\" TYPE %s (rewrites all rows)",
+            s, table->data, name, type, table->name, column->sql_type, table->name, s, table->name, s,
+            table->data, name, column->sql_type);
     return NP_OK;
 }
 
-static enum np_status make_data(struct np_pg *pg, const struct np_pg_tables *tables, const struct np_pg_table *table,
-                                struct np_error *err)
+static enum np_status make_data(struct np_pg *pg, const struct np_pg_tables *tables,
+                                const struct np_pg_table *table, struct np_error *err)
 {
     struct np_bytes sql = {0};
     struct np_pg_rows *rows = NULL;
@@ -266,13 +291,18 @@ static enum np_status make_data(struct np_pg *pg, const struct np_pg_tables *tab
         if (has(rows, column->name))
             continue;
         if (column->not_null) {
-            status = np_fail(err, NP_ECONFIG, "table %s.%s lacks column \"%s\": it was not made by this program; rename it, or "
-                             "rename %s in the pipeline", tables->schema, table->data, column->name, table->name);
+            status =
+                np_fail(err, NP_ECONFIG,
+                        "table %s.%s lacks column \"%s\": it was not made by this program; rename it, or "
+                        "rename %s in the pipeline",
+                        tables->schema, table->data, column->name, table->name);
             goto out;
         }
-        np_log(NP_LOG_INFO, "postgres", "column added", "table=%s.%s column=%s", tables->schema, table->data, column->name);
-        rc = rc ? rc : np_sql(&sql, "ALTER TABLE %I.%I ADD COLUMN %I %s;\n", tables->schema, table->data, column->name,
-                              column->sql_type);
+        np_log(NP_LOG_INFO, "postgres", "column added", "table=%s.%s column=%s", tables->schema, table->data,
+               column->name);
+        rc = rc ? rc
+                : np_sql(&sql, "ALTER TABLE %I.%I ADD COLUMN %I %s;\n", tables->schema, table->data,
+                         column->name, column->sql_type);
     }
     if (rc || sql.n > 0)
         status = run(pg, &sql, rc, err);
@@ -288,8 +318,8 @@ out:
 }
 
 /* A view can only grow at its end, so it follows the order of the table, which grows there too. */
-static enum np_status make_view(struct np_pg *pg, const struct np_pg_tables *tables, const struct np_pg_table *table,
-                                struct np_error *err)
+static enum np_status make_view(struct np_pg *pg, const struct np_pg_tables *tables,
+                                const struct np_pg_table *table, struct np_error *err)
 {
     struct np_bytes sql = {0};
     struct np_pg_rows *rows = NULL;
@@ -334,7 +364,7 @@ enum np_status np_pg_tables_ensure(struct np_pg *pg, struct np_pg_tables *tables
     if (status == NP_OK)
         status = make_schema(pg, tables, err);
     if (status == NP_OK)
-        status = np_pg_tables_lock(pg, tables, err);      /* once more, now with the owner's role */
+        status = np_pg_tables_lock(pg, tables, err); /* once more, now with the owner's role */
     if (status == NP_OK)
         status = make_common(pg, tables, err);
     for (size_t i = 0; i < tables->n && status == NP_OK; i++) {
@@ -383,12 +413,16 @@ void np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *
         np_mistake_add(mistakes, node, "%s", err.text);
         goto out;
     }
-    if (may(pg, "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1) THEN true ELSE "
-            "has_database_privilege(current_database(), 'CREATE') END", schema, &ok, &err) != NP_OK)
+    if (may(pg,
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1) THEN true ELSE "
+            "has_database_privilege(current_database(), 'CREATE') END",
+            schema, &ok, &err) != NP_OK)
         np_mistake_add(mistakes, node, "%s", err.text);
     else if (!ok)
-        np_mistake_add(mistakes, node, "PostgreSQL: there is no schema \"%s\", and the user may not make it: GRANT CREATE ON "
-                       "DATABASE to the user, or CREATE SCHEMA \"%s\" AUTHORIZATION the user", schema, schema);
+        np_mistake_add(mistakes, node,
+                       "PostgreSQL: there is no schema \"%s\", and the user may not make it: GRANT CREATE ON "
+                       "DATABASE to the user, or CREATE SCHEMA \"%s\" AUTHORIZATION the user",
+                       schema, schema);
     for (size_t i = 0; i < tables->n; i++)
         check_table(pg, tables, &tables->items[i], mistakes);
 out:

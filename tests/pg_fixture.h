@@ -1,5 +1,6 @@
-/* What the tests against a real PostgreSQL share: a connection for looking, a pipeline made by hand, decoders for messages
- * that are C structs, a schema of their own for each test. They skip where NP_TEST_DSN is not set (tests/with_postgres). */
+/* What the tests against a real PostgreSQL share: a connection for looking, a pipeline made by hand, decoders
+ * for messages that are C structs, a schema of their own for each test. They skip where NP_TEST_DSN is not
+ * set (tests/with_postgres). */
 #ifndef NP_PG_FIXTURE_H
 #define NP_PG_FIXTURE_H
 
@@ -20,13 +21,13 @@
 #include "sinks/pg_tables.h"
 
 #define SECOND INT64_C(1000000000)
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
-#define START (INT64_C(1764000000) * SECOND)      /* 2025-11-24T16:00:00Z */
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+#define START  (INT64_C(1764000000) * SECOND) /* 2025-11-24T16:00:00Z */
 
 struct world {
     char schema[40];
-    struct np_pg *look;           /* the test's own eyes */
+    struct np_pg *look; /* the test's own eyes */
     struct np_pipeline pipeline;
     struct np_input input;
     struct np_step steps[2];
@@ -90,7 +91,8 @@ static const char *value(struct world *w, const char *format, ...)
     assert_true(vasprintf(&text, format, args) >= 0);
     va_end(args);
     check(np_pg_query(w->look, text, 0, NULL, &rows, &err), &err);
-    snprintf(out, sizeof out, "%s", np_pg_rows_n(rows) && np_pg_cell(rows, 0, 0) ? np_pg_cell(rows, 0, 0) : "");
+    snprintf(out, sizeof out, "%s",
+             np_pg_rows_n(rows) && np_pg_cell(rows, 0, 0) ? np_pg_cell(rows, 0, 0) : "");
     np_pg_rows_close(rows);
     free(text);
     return out;
@@ -105,8 +107,14 @@ static void step_columns(struct np_step *step, size_t n)
 
 static void step_make(struct np_step *step, const char *name, const char *topic)
 {
-    *step = (struct np_step){.name = (char *)name, .op = &fixture_operator, .parent = -1, .window_ns = 200000000,
-                             .hop_ns = 200000000, .topic = (char *)topic, .table = true, .unit = (char *)"V"};
+    *step = (struct np_step){.name = (char *)name,
+                             .op = &fixture_operator,
+                             .parent = -1,
+                             .window_ns = 200000000,
+                             .hop_ns = 200000000,
+                             .topic = (char *)topic,
+                             .table = true,
+                             .unit = (char *)"V"};
     step_columns(step, sizeof fixture_columns / sizeof *fixture_columns);
 }
 
@@ -127,8 +135,13 @@ static int world_open(void **state)
     w->input = (struct np_input){.name = (char *)"waves", .topic = (char *)"grid.waves", .unit = (char *)"V"};
     step_make(&w->steps[0], "levels", "grid.levels");
     step_make(&w->steps[1], "alerts", "grid.levels");
-    w->pipeline = (struct np_pipeline){.name = (char *)"feeder", .n_inputs = 1, .n_steps = 2, .n_stores = 1,
-                                       .inputs = &w->input, .steps = w->steps, .stores = &w->store};
+    w->pipeline = (struct np_pipeline){.name = (char *)"feeder",
+                                       .n_inputs = 1,
+                                       .n_steps = 2,
+                                       .n_stores = 1,
+                                       .inputs = &w->input,
+                                       .steps = w->steps,
+                                       .stores = &w->store};
     w->pipeline.postgres.on = true;
     w->pipeline.postgres.dsn = (char *)dsn;
     w->pipeline.postgres.schema = w->schema;

@@ -9,8 +9,8 @@ struct fake_rows {
     const struct np_step *step;
 };
 
-static enum np_status fake_row(struct np_row_decoder *decoder, const struct np_message *message, struct np_value *values,
-                               struct np_error *err)
+static enum np_status fake_row(struct np_row_decoder *decoder, const struct np_message *message,
+                               struct np_value *values, struct np_error *err)
 {
     struct fake_rows *fake = (struct fake_rows *)decoder;
     const struct made *made = message->value;
@@ -40,8 +40,9 @@ static void fake_row_close(struct np_row_decoder *decoder)
     free(decoder);
 }
 
-static enum np_status open_fake_rows(void *context, struct np_row_decoder **out, const struct np_pipeline *pipeline,
-                                     const struct np_step *step, struct np_error *err)
+static enum np_status open_fake_rows(void *context, struct np_row_decoder **out,
+                                     const struct np_pipeline *pipeline, const struct np_step *step,
+                                     struct np_error *err)
 {
     struct fake_rows *fake = calloc(1, sizeof *fake);
 
@@ -54,8 +55,8 @@ static enum np_status open_fake_rows(void *context, struct np_row_decoder **out,
     return NP_OK;
 }
 
-static enum np_status fake_blocks(struct np_decoder *decoder, const struct np_message *message, struct np_blocks *blocks,
-                                  const char **reason, struct np_error *err)
+static enum np_status fake_blocks(struct np_decoder *decoder, const struct np_message *message,
+                                  struct np_blocks *blocks, const char **reason, struct np_error *err)
 {
     const struct made *made = message->value;
     struct np_block *block;
@@ -87,8 +88,9 @@ static void fake_blocks_close(struct np_decoder *decoder)
     free(decoder);
 }
 
-static enum np_status open_fake_blocks(void *context, struct np_decoder **out, const struct np_pipeline *pipeline,
-                                       const struct np_input *input, struct np_error *err)
+static enum np_status open_fake_blocks(void *context, struct np_decoder **out,
+                                       const struct np_pipeline *pipeline, const struct np_input *input,
+                                       struct np_error *err)
 {
     (void)context, (void)pipeline, (void)input;
     *out = calloc(1, sizeof **out);
@@ -103,22 +105,32 @@ static int64_t fake_now(void)
     return START;
 }
 
-static const struct np_loader_deps fake_deps = {.open_row_decoder = open_fake_rows,
-                                                .open_decoder = open_fake_blocks,
-                                                .now_ns = fake_now};
+static const struct np_loader_deps fake_deps = {
+    .open_row_decoder = open_fake_rows, .open_decoder = open_fake_blocks, .now_ns = fake_now};
 
 static struct made made_row(const char *step, int64_t number)
 {
     static const char *const sensors[] = {"meter 1", "meter \"2\"", "Zähler\\3"};
 
-    return (struct made){.step = step, .sensor = sensors[number % 3], .channel = number % 2 ? "U1" : "U2",
-                         .start = START + number * 200000000, .end = START + (number + 1) * 200000000, .at = NP_NULL_LONG,
-                         .n = number, .rms = 230 + 0.25 * (double)number, .coverage = 1};
+    return (struct made){.step = step,
+                         .sensor = sensors[number % 3],
+                         .channel = number % 2 ? "U1" : "U2",
+                         .start = START + number * 200000000,
+                         .end = START + (number + 1) * 200000000,
+                         .at = NP_NULL_LONG,
+                         .n = number,
+                         .rms = 230 + 0.25 * (double)number,
+                         .coverage = 1};
 }
 
 static struct np_message message_of(const struct made *made, const char *topic, int64_t offset)
 {
-    return (struct np_message){.topic = topic, .partition = 0, .offset = offset, .key = "key", .key_length = 3, .value = made,
+    return (struct np_message){.topic = topic,
+                               .partition = 0,
+                               .offset = offset,
+                               .key = "key",
+                               .key_length = 3,
+                               .value = made,
                                .value_length = sizeof *made};
 }
 

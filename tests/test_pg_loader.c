@@ -15,7 +15,8 @@ static struct np_loader *loader_open(struct world *w)
     return loader;
 }
 
-/** Loads rows [cut, to) of a log whose message at offset o is row o of step "levels". @return the status of the write */
+/** Loads rows [cut, to) of a log whose message at offset o is row o of step "levels". @return the status of
+ * the write */
 static enum np_status load_log(struct np_loader *loader, int64_t to, int64_t batch, struct np_error *err)
 {
     struct made *rows = calloc((size_t)batch, sizeof *rows);
@@ -43,12 +44,21 @@ static void assert_log_loaded(struct world *w, int64_t n)
 {
     char expected[100];
 
-    snprintf(expected, sizeof expected, "%lld %lld %lld 0 %lld", (long long)n, (long long)n, (long long)n, (long long)n - 1);
-    assert_string_equal(value(w, "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
-                              "count(DISTINCT source_offset) || ' ' || min(source_offset) || ' ' || max(source_offset) FROM "
-                              "%s.levels_data", w->schema, w->schema), expected);
-    assert_string_equal(value(w, "SELECT count(*) FROM %s.levels WHERE n IS NULL OR rms <> 230 + 0.25 * n OR sensor <> "
-                              "(ARRAY['meter 1', 'meter \"2\"', 'Zähler\\3'])[n %% 3 + 1]", w->schema), "0");
+    snprintf(expected, sizeof expected, "%lld %lld %lld 0 %lld", (long long)n, (long long)n, (long long)n,
+             (long long)n - 1);
+    assert_string_equal(
+        value(w,
+              "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
+              "count(DISTINCT source_offset) || ' ' || min(source_offset) || ' ' || max(source_offset) FROM "
+              "%s.levels_data",
+              w->schema, w->schema),
+        expected);
+    assert_string_equal(
+        value(w,
+              "SELECT count(*) FROM %s.levels WHERE n IS NULL OR rms <> 230 + 0.25 * n OR sensor <> "
+              "(ARRAY['meter 1', 'meter \"2\"', 'Zähler\\3'])[n %% 3 + 1]",
+              w->schema),
+        "0");
 }
 
 static void every_value_arrives_as_it_was_and_times_are_floored_to_microseconds(void **state)
@@ -77,17 +87,27 @@ static void every_value_arrives_as_it_was_and_times_are_floored_to_microseconds(
         messages[i] = message_of(&rows[i], "grid.levels", i);
     check(np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, &err), &err);
     check(np_loader_write(loader, "grid.levels", 0, messages, 3, 3, &err), &err);
-    assert_string_equal(value(w, "SELECT sensor || '|' || channel || '|' || start_time || '|' || end_time || '|' || coverage || '|' "
-                              "|| flags::text || '|' || rms || '|' || peak || '|' || n || '|' || at || '|' || note || '|' || "
-                              "line::text FROM %s.levels WHERE n = 0", w->schema),
-                        "meter 1|U2|2025-11-24 16:00:00.000001+00|2025-11-24 16:00:00.2+00|0.5|{gap,warm_up}|230|345|0|"
-                        "2025-11-24 15:59:59.999999+00|it's ü|{1.5,-2.25,NaN}");
-    assert_string_equal(value(w, "SELECT flags::text || ',' || (rms IS NULL) || (peak IS NULL) || (n IS NULL) || (at IS NULL) || "
-                              "(note IS NULL) || line::text FROM %s.levels WHERE sensor = 'meter \"2\"'", w->schema),
-                        "{},truetruetruetruetrue{}");
+    assert_string_equal(
+        value(w,
+              "SELECT sensor || '|' || channel || '|' || start_time || '|' || end_time || '|' || coverage || "
+              "'|' || flags::text || '|' || rms || '|' || peak || '|' || n || '|' || at || '|' || note || "
+              "'|' || line::text FROM %s.levels WHERE n = 0",
+              w->schema),
+        "meter 1|U2|2025-11-24 16:00:00.000001+00|2025-11-24 "
+        "16:00:00.2+00|0.5|{gap,warm_up}|230|345|0|2025-11-24 15:59:59.999999+00|it's ü|{1.5,-2.25,NaN}");
+    assert_string_equal(
+        value(
+            w,
+            "SELECT flags::text || ',' || (rms IS NULL) || (peak IS NULL) || (n IS NULL) || (at IS NULL) || "
+            "(note IS NULL) || line::text FROM %s.levels WHERE sensor = 'meter \"2\"'",
+            w->schema),
+        "{},truetruetruetruetrue{}");
     assert_string_equal(value(w, "SELECT rms::text FROM %s.levels WHERE n = 2", w->schema), "-Infinity");
-    assert_string_equal(value(w, "SELECT t.name || d.source_partition || d.source_offset FROM %s.levels_data d JOIN %s.topics t ON "
-                              "t.id = d.source_topic WHERE d.n = 2", w->schema, w->schema), "grid.levels02");
+    assert_string_equal(value(w,
+                              "SELECT t.name || d.source_partition || d.source_offset FROM %s.levels_data d "
+                              "JOIN %s.topics t ON t.id = d.source_topic WHERE d.n = 2",
+                              w->schema, w->schema),
+                        "grid.levels02");
     np_loader_close(loader);
 }
 
@@ -124,9 +144,12 @@ static void steps_that_share_a_topic_fill_their_own_tables(void **state)
         messages[i] = message_of(&rows[i], "grid.levels", i);
     check(np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, &err), &err);
     check(np_loader_write(loader, "grid.levels", 0, messages, 3, 3, &err), &err);
-    assert_string_equal(value(w, "SELECT (SELECT string_agg(n::text, ',') FROM %s.levels) || ' ' || (SELECT string_agg(n::text, "
-                              "',') FROM %s.alerts) || ' ' || (SELECT count(*) FROM %s.rejected_rows)", w->schema, w->schema,
-                              w->schema), "0 1 0");
+    assert_string_equal(
+        value(w,
+              "SELECT (SELECT string_agg(n::text, ',') FROM %s.levels) || ' ' || (SELECT string_agg(n::text, "
+              "',') FROM %s.alerts) || ' ' || (SELECT count(*) FROM %s.rejected_rows)",
+              w->schema, w->schema, w->schema),
+        "0 1 0");
     assert_string_equal(np_loader_topics(loader)[0], "grid.levels");
     assert_string_equal(np_loader_topics(loader)[1], "grid.waves");
     assert_null(np_loader_topics(loader)[2]);
@@ -155,17 +178,23 @@ static void what_cannot_be_loaded_is_rejected_with_its_origin_and_the_rest_goes_
     rows[6].sensor = "";
     check(np_loader_cut(loader, "grid.levels", 0, &fresh, &cut, &err), &err);
     check(np_loader_write(loader, "grid.levels", 0, messages, 8, 8, &err), &err);
-    assert_string_equal(value(w, "SELECT string_agg(n::text, ',' ORDER BY n) FROM %s.levels", w->schema), "0,7");
-    assert_string_equal(value(w, "SELECT string_agg(source_offset || ':' || coalesce(table_name, '-') || ':' || reason, E'\\n' ORDER BY "
-                              "source_offset) FROM %s.rejected_rows", w->schema),
+    assert_string_equal(value(w, "SELECT string_agg(n::text, ',' ORDER BY n) FROM %s.levels", w->schema),
+                        "0,7");
+    assert_string_equal(value(w,
+                              "SELECT string_agg(source_offset || ':' || coalesce(table_name, '-') || ':' || "
+                              "reason, E'\\n' ORDER BY source_offset) FROM %s.rejected_rows",
+                              w->schema),
                         "1:levels:the sensor's name is not UTF-8, or longer than 1024 bytes\n"
                         "2:levels:start_time lies before 1970 or more than a year ahead\n"
                         "3:levels:start_time lies before 1970 or more than a year ahead\n"
                         "4:levels:a text is not UTF-8\n"
                         "5:-:a message of 1 bytes\n"
                         "6:levels:the sensor has no name");
-    assert_string_equal(value(w, "SELECT pipeline || topic || partition || convert_from(raw_key, 'UTF8') || convert_from(raw_value, "
-                              "'UTF8') FROM %s.rejected_rows WHERE source_offset = 5", w->schema), "feedergrid.levels0key?");
+    assert_string_equal(value(w,
+                              "SELECT pipeline || topic || partition || convert_from(raw_key, 'UTF8') || "
+                              "convert_from(raw_value, 'UTF8') FROM %s.rejected_rows WHERE source_offset = 5",
+                              w->schema),
+                        "feedergrid.levels0key?");
     np_loader_close(loader);
 }
 
@@ -176,12 +205,17 @@ static void a_row_that_the_server_refuses_is_found_and_does_not_stop_its_batch(v
     struct np_error err;
 
     check(load_log(loader, 100, 100, &err), &err);
-    sql(w, "ALTER TABLE %s.levels_data ADD CONSTRAINT of_the_user CHECK (n NOT IN (333, 334, 1099))", w->schema);
+    sql(w, "ALTER TABLE %s.levels_data ADD CONSTRAINT of_the_user CHECK (n NOT IN (333, 334, 1099))",
+        w->schema);
     check(load_log(loader, 1100, 1000, &err), &err);
-    assert_string_equal(value(w, "SELECT count(*) || ' ' || count(DISTINCT n) || ' ' || max(n) FROM %s.levels", w->schema),
-                        "1097 1097 1098");
-    assert_string_equal(value(w, "SELECT string_agg(source_offset::text, ',' ORDER BY source_offset) || ' ' || "
-                              "bool_and(reason LIKE '%%of_the_user%%') FROM %s.rejected_rows", w->schema), "333,334,1099 true");
+    assert_string_equal(
+        value(w, "SELECT count(*) || ' ' || count(DISTINCT n) || ' ' || max(n) FROM %s.levels", w->schema),
+        "1097 1097 1098");
+    assert_string_equal(value(w,
+                              "SELECT string_agg(source_offset::text, ',' ORDER BY source_offset) || ' ' || "
+                              "bool_and(reason LIKE '%%of_the_user%%') FROM %s.rejected_rows",
+                              w->schema),
+                        "333,334,1099 true");
     assert_string_equal(value(w, "SELECT cut FROM %s.cuts WHERE topic = 'grid.levels'", w->schema), "1100");
     np_loader_close(loader);
 }
@@ -203,7 +237,7 @@ static void a_partition_that_was_dropped_meanwhile_is_made_again(void **state)
 struct racer {
     struct world *w;
     int64_t to;
-    int own;                      /* batches that were its own */
+    int own; /* batches that were its own */
 };
 
 static void *race(void *context)
@@ -288,9 +322,10 @@ static void a_loader_killed_at_any_of_its_steps_loses_and_doubles_nothing(void *
     (void)state;
     skip();
 #else
-    static const char *const points[] = {"loader.after_first_cut", "loader.after_encode", "loader.after_update", "loader.in_copy",
-                                         "loader.after_copy", "loader.after_commit", "loader.after_update:3",
-                                         "loader.in_copy:3", "loader.after_copy:3", "loader.after_commit:3"};
+    static const char *const points[] = {
+        "loader.after_first_cut", "loader.after_encode",  "loader.after_update",   "loader.in_copy",
+        "loader.after_copy",      "loader.after_commit",  "loader.after_update:3", "loader.in_copy:3",
+        "loader.after_copy:3",    "loader.after_commit:3"};
     struct world *w = world_of(state);
     struct np_loader *loader;
     struct np_error err;
@@ -312,9 +347,11 @@ static void a_connection_lost_at_commit_that_did_not_happen_brings_the_batch_aga
     struct np_error err;
 
     check(load_log(loader, 10, 10, &err), &err);
-    sql(w, "CREATE FUNCTION %s.die() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); "
-        "RETURN NULL; END'; CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON %s.cuts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
-        "EXECUTE FUNCTION %s.die()", w->schema, w->schema, w->schema);
+    sql(w,
+        "CREATE FUNCTION %s.die() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM "
+        "pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'; CREATE CONSTRAINT TRIGGER die AFTER "
+        "UPDATE ON %s.cuts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION %s.die()",
+        w->schema, w->schema, w->schema);
     assert_int_equal(load_log(loader, 20, 10, &err), NP_ERETRY);
     assert_log_loaded(w, 10);
     sql(w, "DROP TRIGGER die ON %s.cuts", w->schema);
@@ -336,8 +373,10 @@ static void *kill_at_sync(void *context)
     for (int i = 0; i < 100 && killed == 0; i++) {
         struct np_pg_rows *rows = NULL;
 
-        if (np_pg_query(pg, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND "
-                        "application_name = 'netzpuls loader'", 0, NULL, &rows, &err) == NP_OK)
+        if (np_pg_query(pg,
+                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = "
+                        "'SyncRep' AND application_name = 'netzpuls loader'",
+                        0, NULL, &rows, &err) == NP_OK)
             killed = strtol(np_pg_cell(rows, 0, 0), NULL, 10);
         np_pg_rows_close(rows);
         usleep(50000);
@@ -420,7 +459,8 @@ static void a_stored_input_is_one_row_a_reading_from_where_its_start_says(void *
         {.sensor = "s", .channel = "U1", .start = START, .rate = 3, .x = x, .n_x = 3},
         {.sensor = "s", .channel = "U2", .rate = 0, .x = x, .n_x = 3, .times = times},
     };
-    struct np_message messages[2] = {message_of(&rows[0], "grid.waves", 5), message_of(&rows[1], "grid.waves", 8)};
+    struct np_message messages[2] = {message_of(&rows[0], "grid.waves", 5),
+                                     message_of(&rows[1], "grid.waves", 8)};
     struct np_error err;
     int64_t cut;
 
@@ -431,10 +471,12 @@ static void a_stored_input_is_one_row_a_reading_from_where_its_start_says(void *
     check(np_loader_cut(loader, "grid.waves", 0, &source, &cut, &err), &err);
     assert_int_equal(cut, 5);
     check(np_loader_write(loader, "grid.waves", 0, messages, 2, 9, &err), &err);
-    assert_string_equal(value(w, "SELECT string_agg(sensor || channel || ' ' || time || ' ' || coalesce(value::text, '-'), ',' ORDER "
-                              "BY channel, time) FROM %s.waves", w->schema),
-                        "sU1 2025-11-24 16:00:00+00 1.5,sU1 2025-11-24 16:00:00.333333+00 -,sU1 2025-11-24 16:00:00.666666+00 -3,"
-                        "sU2 2025-11-24 16:00:00+00 1.5,sU2 2025-11-24 16:00:01+00 -");
+    assert_string_equal(value(w,
+                              "SELECT string_agg(sensor || channel || ' ' || time || ' ' || "
+                              "coalesce(value::text, '-'), ',' ORDER BY channel, time) FROM %s.waves",
+                              w->schema),
+                        "sU1 2025-11-24 16:00:00+00 1.5,sU1 2025-11-24 16:00:00.333333+00 -,sU1 2025-11-24 "
+                        "16:00:00.666666+00 -3,sU2 2025-11-24 16:00:00+00 1.5,sU2 2025-11-24 16:00:01+00 -");
     assert_string_equal(value(w, "SELECT source_offset || reason FROM %s.rejected_rows", w->schema),
                         "8the time of a reading lies before 1970 or more than a year ahead");
     np_loader_close(loader);
@@ -448,8 +490,10 @@ static void a_database_restored_from_a_backup_is_completed_again(void **state)
 
     check(load_log(loader, 100, 50, &err), &err);
     /* the backup was taken at 50; names and partitions went as well */
-    sql(w, "DELETE FROM %s.levels_data WHERE source_offset >= 50; UPDATE %s.cuts SET cut = 50 WHERE topic = 'grid.levels'", w->schema,
-        w->schema);
+    sql(w,
+        "DELETE FROM %s.levels_data WHERE source_offset >= 50; UPDATE %s.cuts SET cut = 50 WHERE topic = "
+        "'grid.levels'",
+        w->schema, w->schema);
     check(load_log(loader, 150, 50, &err), &err);
     assert_log_loaded(w, 150);
     np_loader_close(loader);
@@ -480,7 +524,8 @@ static void metrics_count_rows_and_rejections_for_each_table(void **state)
     struct np_metrics *metrics = np_metrics_open();
     struct np_loader *loader;
     struct made rows[2] = {made_row("levels", 0), made_row("levels", 1)};
-    struct np_message messages[2] = {message_of(&rows[0], "grid.levels", 0), message_of(&rows[1], "grid.levels", 1)};
+    struct np_message messages[2] = {message_of(&rows[0], "grid.levels", 0),
+                                     message_of(&rows[1], "grid.levels", 1)};
     struct np_error err;
     char *text;
     size_t size;

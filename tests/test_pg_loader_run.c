@@ -12,20 +12,20 @@ struct fake_source {
     struct np_source source;
     struct np_source_events events;
     bool assigned, held, told, revoke;
-    int64_t position;             /* next offset to hand out */
+    int64_t position; /* next offset to hand out */
     int starts;
-    struct made *rows;            /* [LOG] by offset */
+    struct made *rows; /* [LOG] by offset */
 };
 
-static struct fake_source *the_source;    /* the loader opens it itself; the tests look at it here */
+static struct fake_source *the_source; /* the loader opens it itself; the tests look at it here */
 
 static bool is_record(int64_t offset)
 {
     return offset < LOG - MARKERS && offset % GAP != 0;
 }
 
-static enum np_status fake_poll(struct np_source *source, struct np_delivery *out, size_t capacity, size_t *n, int timeout_ms,
-                                struct np_error *err)
+static enum np_status fake_poll(struct np_source *source, struct np_delivery *out, size_t capacity, size_t *n,
+                                int timeout_ms, struct np_error *err)
 {
     struct fake_source *fake = (struct fake_source *)source;
     const struct np_place place = {0, 0};
@@ -42,7 +42,8 @@ static enum np_status fake_poll(struct np_source *source, struct np_delivery *ou
     }
     while (!fake->held && *n < capacity && fake->position < LOG) {
         if (is_record(fake->position))
-            out[(*n)++] = (struct np_delivery){.place = place, .offset = fake->position, .bytes = 300, .native = fake};
+            out[(*n)++] =
+                (struct np_delivery){.place = place, .offset = fake->position, .bytes = 300, .native = fake};
         fake->position++;
     }
     /* told while the messages before it are still on their way out of this very call, as the real one does */
@@ -75,7 +76,8 @@ static void fake_hold(struct np_source *source, struct np_place place)
     ((struct fake_source *)source)->held = true;
 }
 
-static enum np_status fake_start(struct np_source *source, struct np_place place, int64_t offset, struct np_error *err)
+static enum np_status fake_start(struct np_source *source, struct np_place place, int64_t offset,
+                                 struct np_error *err)
 {
     struct fake_source *fake = (struct fake_source *)source;
 
@@ -113,28 +115,36 @@ static enum np_status fake_look(struct np_source *source, struct np_place place,
 
 static void fake_close(struct np_source *source)
 {
-    (void)source;                 /* the test's */
+    (void)source; /* the test's */
 }
 
-static enum np_status open_fake_source(struct np_source **out, const struct np_pipeline *pipeline, const char *group,
-                                       const char *const *topics, size_t n_topics, const struct np_source_events *events,
-                                       struct np_error *err)
+static enum np_status open_fake_source(struct np_source **out, const struct np_pipeline *pipeline,
+                                       const char *group, const char *const *topics, size_t n_topics,
+                                       const struct np_source_events *events, struct np_error *err)
 {
     (void)pipeline;
     (void)err;
     assert_string_equal(group, "feeder.loader");
     assert_string_equal(topics[0], "grid.levels");
     assert_int_equal(n_topics, 2);
-    the_source->source = (struct np_source){.poll = fake_poll, .view = fake_view, .release = fake_release, .hold = fake_hold,
-                                            .start = fake_start, .end = fake_end, .leave = fake_leave, .look = fake_look,
+    the_source->source = (struct np_source){.poll = fake_poll,
+                                            .view = fake_view,
+                                            .release = fake_release,
+                                            .hold = fake_hold,
+                                            .start = fake_start,
+                                            .end = fake_end,
+                                            .leave = fake_leave,
+                                            .look = fake_look,
                                             .close = fake_close};
     the_source->events = *events;
     *out = &the_source->source;
     return NP_OK;
 }
 
-static const struct np_loader_deps run_deps = {.open_row_decoder = open_fake_rows, .open_decoder = open_fake_blocks,
-                                               .open_source = open_fake_source, .now_ns = fake_now};
+static const struct np_loader_deps run_deps = {.open_row_decoder = open_fake_rows,
+                                               .open_decoder = open_fake_blocks,
+                                               .open_source = open_fake_source,
+                                               .now_ns = fake_now};
 
 struct job {
     struct world *w;
@@ -196,9 +206,13 @@ static void assert_all_there(struct world *w)
     for (int64_t offset = 0; offset < LOG; offset++)
         n += is_record(offset);
     snprintf(expected, sizeof expected, "60000 %lld %lld 0", (long long)n, (long long)n);
-    assert_string_equal(value(w, "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
-                              "count(DISTINCT source_offset) || ' ' || count(*) FILTER (WHERE n <> source_offset) FROM "
-                              "%s.levels_data", w->schema, w->schema), expected);
+    assert_string_equal(
+        value(w,
+              "SELECT (SELECT cut FROM %s.cuts WHERE topic = 'grid.levels') || ' ' || count(*) || ' ' || "
+              "count(DISTINCT source_offset) || ' ' || count(*) FILTER (WHERE n <> source_offset) FROM "
+              "%s.levels_data",
+              w->schema, w->schema),
+        expected);
 }
 
 static void a_log_with_gaps_and_markers_is_loaded_to_its_very_end(void **state)
@@ -207,8 +221,10 @@ static void a_log_with_gaps_and_markers_is_loaded_to_its_very_end(void **state)
 
     run_to_end(w, NULL);
     assert_all_there(w);
-    assert_int_equal(atoi(value(w, "SELECT count(*) FROM pg_inherits WHERE inhparent = '%s.levels_data'::regclass", w->schema)),
-                     3 + 1);      /* those ahead of the clock, and the day of the log */
+    assert_int_equal(
+        atoi(value(w, "SELECT count(*) FROM pg_inherits WHERE inhparent = '%s.levels_data'::regclass",
+                   w->schema)),
+        3 + 1); /* those ahead of the clock, and the day of the log */
     assert_string_equal(value(w, "SELECT topic_id FROM %s.cuts WHERE topic = 'grid.levels'", w->schema),
                         "01020300000000000000000000000000");
 }
@@ -222,7 +238,8 @@ static void cut_connection(struct world *w, int round)
     if (round == 0)
         last = -1;
     if (cut > last)
-        value(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'netzpuls loader'");
+        value(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = "
+                 "'netzpuls loader'");
     last = cut;
 }
 
@@ -249,7 +266,7 @@ static void a_partition_that_comes_and_goes_is_loaded_once(void **state)
     assert_all_there(w);
 }
 
-static struct np_pg *outside;     /* connected to another database */
+static struct np_pg *outside; /* connected to another database */
 
 static void refuse_for_a_while(struct world *w, int round)
 {
@@ -257,11 +274,13 @@ static void refuse_for_a_while(struct world *w, int round)
     char text[200];
 
     if (round == 1 || round == 25) {
-        snprintf(text, sizeof text, "ALTER DATABASE %s_away ALLOW_CONNECTIONS %s", w->schema, round == 1 ? "false" : "true");
+        snprintf(text, sizeof text, "ALTER DATABASE %s_away ALLOW_CONNECTIONS %s", w->schema,
+                 round == 1 ? "false" : "true");
         check(np_pg_run(outside, text, &err), &err);
     }
     if (round >= 1 && round < 25)
-        value(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'netzpuls %%'");
+        value(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE "
+                 "'netzpuls %%'");
 }
 
 static void a_database_that_is_away_is_waited_for(void **state)

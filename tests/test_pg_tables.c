@@ -20,29 +20,50 @@ static void every_table_view_and_column_has_a_comment_with_its_unit(void **state
     struct np_pg_maintained done;
 
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
-    assert_string_equal(value(w, "SELECT string_agg(c.relname, ',') FROM pg_class c WHERE c.relnamespace = '%s'::regnamespace AND "
-                              "relkind IN ('r','p','v') AND obj_description(c.oid, 'pg_class') IS NULL", w->schema), "");
-    assert_string_equal(value(w, "SELECT string_agg(c.relname || '.' || a.attname, ',') FROM pg_class c JOIN pg_attribute a ON "
-                              "a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relnamespace = "
-                              "'%s'::regnamespace AND relkind IN ('r','p','v') AND col_description(c.oid, a.attnum) IS NULL",
-                              w->schema), "");
-    assert_int_equal(atoi(value(w, "SELECT count(*) FROM pg_class WHERE relnamespace = '%s'::regnamespace AND relkind IN "
-                                "('r','p','v')", w->schema)), 6 + 3 + 3 + 3 * 3);
+    assert_string_equal(
+        value(
+            w,
+            "SELECT string_agg(c.relname, ',') FROM pg_class c WHERE c.relnamespace = '%s'::regnamespace AND "
+            "relkind IN ('r','p','v') AND obj_description(c.oid, 'pg_class') IS NULL",
+            w->schema),
+        "");
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(c.relname || '.' || a.attname, ',') FROM pg_class c JOIN pg_attribute a ON "
+              "a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relnamespace = "
+              "'%s'::regnamespace AND relkind IN ('r','p','v') AND col_description(c.oid, a.attnum) IS NULL",
+              w->schema),
+        "");
+    assert_int_equal(
+        atoi(value(w,
+                   "SELECT count(*) FROM pg_class WHERE relnamespace = '%s'::regnamespace AND relkind IN "
+                   "('r','p','v')",
+                   w->schema)),
+        6 + 3 + 3 + 3 * 3);
     for (int view = 0; view < 2; view++) {
         const char *name = view ? "levels" : "levels_data";
 
-        assert_string_equal(value(w, "SELECT col_description('%s.%s'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
-                                  "'%s.%s'::regclass AND attname = 'rms'", w->schema, name, w->schema, name),
-                            "root of the mean square; it's the level [V]");
-        assert_non_null(strstr(value(w, "SELECT col_description('%s.%s'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
-                                     "'%s.%s'::regclass AND attname = 'start_time'", w->schema, name, w->schema, name),
-                               "microseconds, what is below is cut off"));
+        assert_string_equal(
+            value(w,
+                  "SELECT col_description('%s.%s'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
+                  "'%s.%s'::regclass AND attname = 'rms'",
+                  w->schema, name, w->schema, name),
+            "root of the mean square; it's the level [V]");
+        assert_non_null(strstr(
+            value(w,
+                  "SELECT col_description('%s.%s'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
+                  "'%s.%s'::regclass AND attname = 'start_time'",
+                  w->schema, name, w->schema, name),
+            "microseconds, what is below is cut off"));
     }
-    assert_string_equal(value(w, "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM "
-                              "pg_attribute WHERE attrelid = '%s.levels'::regclass AND attnum > 0", w->schema),
-                        "sensor text, channel text, start_time timestamp with time zone, end_time timestamp with time zone, "
-                        "coverage real, flags text[], rms double precision, peak real, n bigint, at timestamp with time zone, "
-                        "note text, line real[]");
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) "
+              "FROM pg_attribute WHERE attrelid = '%s.levels'::regclass AND attnum > 0",
+              w->schema),
+        "sensor text, channel text, start_time timestamp with time zone, end_time timestamp with time zone, "
+        "coverage real, flags text[], rms double precision, peak real, n bigint, at timestamp with time "
+        "zone, note text, line real[]");
     np_pg_tables_free(tables);
 }
 
@@ -50,22 +71,27 @@ static void making_the_tables_again_changes_nothing_and_needs_no_rights(void **s
 {
     struct world *w = world_of(state);
     char before[8192];
-    static const char *const all = "SELECT md5(string_agg(c.oid || ':' || c.xmin || ':' || coalesce(d.xmin::text, ''), ',' ORDER BY "
-                                   "c.oid, d.objsubid)) FROM pg_class c LEFT JOIN pg_description d ON d.objoid = c.oid WHERE "
-                                   "c.relnamespace = '%s'::regnamespace";
+    static const char *const all =
+        "SELECT md5(string_agg(c.oid || ':' || c.xmin || ':' || coalesce(d.xmin::text, ''), ',' ORDER BY "
+        "c.oid, d.objsubid)) FROM pg_class c LEFT JOIN pg_description d ON d.objoid = c.oid WHERE "
+        "c.relnamespace = '%s'::regnamespace";
     struct np_pg_tables *tables = ensure(w);
     struct np_error err;
 
     snprintf(before, sizeof before, "%s", value(w, all, w->schema));
     np_pg_tables_free(tables);
-    sql(w, "CREATE ROLE %s_login; GRANT %s_writer TO %s_login; SET ROLE %s_login", w->schema, w->schema, w->schema, w->schema);
+    sql(w, "CREATE ROLE %s_login; GRANT %s_writer TO %s_login; SET ROLE %s_login", w->schema, w->schema,
+        w->schema, w->schema);
     check(np_pg_layout(&tables, &w->pipeline, &err), &err);
     check(np_pg_tables_ensure(w->look, tables, &err), &err);
     sql(w, "RESET ROLE; DROP ROLE %s_login", w->schema);
     assert_string_equal(value(w, all, w->schema), before);
-    assert_string_equal(value(w, "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class WHERE relnamespace = "
-                              "'%s'::regnamespace AND relkind IN ('r','p','v')", w->schema),
-                        value(w, "SELECT '%s_owner'", w->schema));
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class WHERE relnamespace = "
+              "'%s'::regnamespace AND relkind IN ('r','p','v')",
+              w->schema),
+        value(w, "SELECT '%s_owner'", w->schema));
     np_pg_tables_free(tables);
 }
 
@@ -104,7 +130,9 @@ static void several_loaders_make_the_same_tables_at_the_same_time(void **state)
         pthread_join(threads[i], &status);
         assert_int_equal((intptr_t)status, NP_OK);
     }
-    assert_string_equal(value(w, "SELECT count(*) FROM pg_inherits WHERE inhparent = '%s.levels_data'::regclass", w->schema), "3");
+    assert_string_equal(
+        value(w, "SELECT count(*) FROM pg_inherits WHERE inhparent = '%s.levels_data'::regclass", w->schema),
+        "3");
 }
 
 static void without_the_right_to_make_roles_the_tables_are_made_all_the_same(void **state)
@@ -113,11 +141,12 @@ static void without_the_right_to_make_roles_the_tables_are_made_all_the_same(voi
     struct np_pg_tables *tables;
     struct np_error err;
 
-    sql(w, "CREATE ROLE %s_plain; CREATE SCHEMA %s AUTHORIZATION %s_plain; SET ROLE %s_plain", w->schema, w->schema, w->schema,
-        w->schema);
+    sql(w, "CREATE ROLE %s_plain; CREATE SCHEMA %s AUTHORIZATION %s_plain; SET ROLE %s_plain", w->schema,
+        w->schema, w->schema, w->schema);
     check(np_pg_layout(&tables, &w->pipeline, &err), &err);
     check(np_pg_tables_ensure(w->look, tables, &err), &err);
-    assert_string_equal(value(w, "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%s\\_%%er'", w->schema), "0");
+    assert_string_equal(value(w, "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%s\\_%%er'", w->schema),
+                        "0");
     assert_string_equal(value(w, "SELECT count(*) FROM %s.levels", w->schema), "0");
     sql(w, "RESET ROLE; DROP SCHEMA %s CASCADE; DROP ROLE %s_plain", w->schema, w->schema);
     np_pg_tables_free(tables);
@@ -132,27 +161,34 @@ static void a_user_who_may_make_roles_makes_them_without_being_superuser(void **
     struct np_error err;
     char dsn[500];
 
-    sql(w, "CREATE ROLE %s_login LOGIN CREATEROLE PASSWORD 'pw'; GRANT CREATE ON DATABASE %s TO %s_login", w->schema,
-        value(w, "SELECT quote_ident(current_database())"), w->schema);
+    sql(w, "CREATE ROLE %s_login LOGIN CREATEROLE PASSWORD 'pw'; GRANT CREATE ON DATABASE %s TO %s_login",
+        w->schema, value(w, "SELECT quote_ident(current_database())"), w->schema);
     snprintf(dsn, sizeof dsn, "%s user=%s_login password=pw", getenv("NP_TEST_DSN"), w->schema);
     check(np_pg_open(&pg, dsn, "test", NULL, &err), &err);
     w->look = pg;
-    for (int i = 0; i < 2; i++) {                         /* the second time, all is there */
+    for (int i = 0; i < 2; i++) { /* the second time, all is there */
         tables = ensure(w);
         assert_true(tables->roles);
         check(np_pg_tables_maintain(pg, tables, START, &done, &err), &err);
         np_pg_tables_free(tables);
     }
-    assert_string_equal(value(w, "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class WHERE relnamespace = "
-                              "'%s'::regnamespace AND relkind IN ('r','p','v')", w->schema),
-                        value(w, "SELECT '%s_owner'", w->schema));
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class WHERE relnamespace = "
+              "'%s'::regnamespace AND relkind IN ('r','p','v')",
+              w->schema),
+        value(w, "SELECT '%s_owner'", w->schema));
     np_pg_close(pg);
     w->look = look;
-    assert_string_equal(value(w, "SELECT has_table_privilege('%s_reader', '%s.levels', 'SELECT')::text || "
+    assert_string_equal(value(w,
+                              "SELECT has_table_privilege('%s_reader', '%s.levels', 'SELECT')::text || "
                               "has_schema_privilege('%s_reader', '%s', 'USAGE') || "
-                              "has_table_privilege('%s_reader', '%s.levels_data', 'INSERT')", w->schema, w->schema, w->schema,
-                              w->schema, w->schema, w->schema), "truetruefalse");
-    sql(w, "DROP SCHEMA %s CASCADE; DROP OWNED BY %s_login CASCADE; DROP ROLE %s_owner, %s_writer, %s_reader; DROP ROLE %s_login",
+                              "has_table_privilege('%s_reader', '%s.levels_data', 'INSERT')",
+                              w->schema, w->schema, w->schema, w->schema, w->schema, w->schema),
+                        "truetruefalse");
+    sql(w,
+        "DROP SCHEMA %s CASCADE; DROP OWNED BY %s_login CASCADE; DROP ROLE %s_owner, %s_writer, %s_reader; "
+        "DROP ROLE %s_login",
         w->schema, w->schema, w->schema, w->schema, w->schema, w->schema);
 }
 
@@ -165,19 +201,34 @@ static void an_added_column_comes_to_table_and_view_and_a_removed_one_stays_and_
     sql(w, "CREATE VIEW %s.of_a_user AS SELECT sensor, rms FROM %s.levels", w->schema, w->schema);
     step_columns(&w->steps[0], 4);
     np_pg_tables_free(ensure(w));
-    assert_string_equal(value(w, "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
-                              "'%s.levels'::regclass AND attnum > 6", w->schema), "rms,peak,n,at");
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
+              "'%s.levels'::regclass AND attnum > 6",
+              w->schema),
+        "rms,peak,n,at");
     step_columns(&w->steps[0], 1);
     np_pg_tables_free(ensure(w));
-    assert_string_equal(value(w, "SELECT col_description('%s.levels'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
-                              "'%s.levels'::regclass AND attname = 'peak'", w->schema, w->schema),
-                        "no longer computed: null in newer rows");
-    assert_string_equal(value(w, "SELECT attnotnull FROM pg_attribute WHERE attrelid = '%s.levels_data'::regclass AND attname = "
-                              "'peak'", w->schema), "f");
+    assert_string_equal(
+        value(w,
+              "SELECT col_description('%s.levels'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
+              "'%s.levels'::regclass AND attname = 'peak'",
+              w->schema, w->schema),
+        "no longer computed: null in newer rows");
+    assert_string_equal(
+        value(w,
+              "SELECT attnotnull FROM pg_attribute WHERE attrelid = '%s.levels_data'::regclass AND attname = "
+              "'peak'",
+              w->schema),
+        "f");
     step_columns(&w->steps[0], 6);
     np_pg_tables_free(ensure(w));
-    assert_string_equal(value(w, "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
-                              "'%s.levels'::regclass AND attnum > 6", w->schema), "rms,peak,n,at,note,line");
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
+              "'%s.levels'::regclass AND attnum > 6",
+              w->schema),
+        "rms,peak,n,at,note,line");
 }
 
 static void a_changed_type_is_an_error_that_says_what_to_do_and_check_finds_it_too(void **state)
@@ -201,7 +252,8 @@ static void a_changed_type_is_an_error_that_says_what_to_do_and_check_finds_it_t
     np_mistakes_free(&mistakes);
     np_pg_tables_free(tables);
     /* what the error advises helps */
-    sql(w, "DROP VIEW %s.levels; ALTER TABLE %s.levels_data ALTER COLUMN n TYPE double precision", w->schema, w->schema);
+    sql(w, "DROP VIEW %s.levels; ALTER TABLE %s.levels_data ALTER COLUMN n TYPE double precision", w->schema,
+        w->schema);
     np_pg_tables_free(ensure(w));
     assert_string_equal(value(w, "SELECT count(*) FROM %s.levels", w->schema), "0");
 }
@@ -252,9 +304,12 @@ static void names_that_are_taken_or_too_long_are_refused_before_anything_is_made
 
 static const char *bounds(struct world *w, const char *table)
 {
-    return value(w, "SELECT string_agg(replace(replace(pg_get_expr(c.relpartbound, c.oid), 'FOR VALUES FROM ', ''), ' TO ', ''), ' ' "
-                 "ORDER BY c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = "
-                 "'%s.%s_data'::regclass", w->schema, table);
+    return value(
+        w,
+        "SELECT string_agg(replace(replace(pg_get_expr(c.relpartbound, c.oid), 'FOR VALUES FROM ', ''), ' TO "
+        "', ''), ' ' ORDER BY c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = inhrelid WHERE "
+        "inhparent = '%s.%s_data'::regclass",
+        w->schema, table);
 }
 
 static void partitions_are_aligned_to_utc_and_fill_gaps_after_their_length_was_changed(void **state)
@@ -266,17 +321,21 @@ static void partitions_are_aligned_to_utc_and_fill_gaps_after_their_length_was_c
 
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
     assert_int_equal(done.made, 9);
-    assert_string_equal(bounds(w, "levels"), "('2025-11-24 00:00:00+00')('2025-11-25 00:00:00+00') ('2025-11-25 00:00:00+00')("
-                        "'2025-11-26 00:00:00+00') ('2025-11-26 00:00:00+00')('2025-11-27 00:00:00+00')");
+    assert_string_equal(bounds(w, "levels"),
+                        "('2025-11-24 00:00:00+00')('2025-11-25 00:00:00+00') ('2025-11-25 "
+                        "00:00:00+00')('2025-11-26 00:00:00+00') ('2025-11-26 00:00:00+00')('2025-11-27 "
+                        "00:00:00+00')");
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
     assert_int_equal(done.made, 0);
-    w->pipeline.postgres.partition_ns = 7 * DAY;          /* its week began on 2025-11-20 */
+    w->pipeline.postgres.partition_ns = 7 * DAY; /* its week began on 2025-11-20 */
     check(np_pg_partition_make(w->look, tables, &tables->items[0], (START - 2 * DAY) / 1000, &err), &err);
     check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + 8 * DAY) / 1000, &err), &err);
     check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + 8 * DAY) / 1000, &err), &err);
-    assert_string_equal(bounds(w, "levels"), "('2025-11-20 00:00:00+00')('2025-11-24 00:00:00+00') ('2025-11-24 00:00:00+00')("
-                        "'2025-11-25 00:00:00+00') ('2025-11-25 00:00:00+00')('2025-11-26 00:00:00+00') ('2025-11-26 00:00:00+00')("
-                        "'2025-11-27 00:00:00+00') ('2025-11-27 00:00:00+00')('2025-12-04 00:00:00+00')");
+    assert_string_equal(bounds(w, "levels"),
+                        "('2025-11-20 00:00:00+00')('2025-11-24 00:00:00+00') ('2025-11-24 "
+                        "00:00:00+00')('2025-11-25 00:00:00+00') ('2025-11-25 00:00:00+00')('2025-11-26 "
+                        "00:00:00+00') ('2025-11-26 00:00:00+00')('2025-11-27 00:00:00+00') ('2025-11-27 "
+                        "00:00:00+00')('2025-12-04 00:00:00+00')");
     np_pg_tables_free(tables);
 }
 
@@ -285,9 +344,12 @@ static void fill_partitions(struct world *w, struct np_pg_tables *tables, int fr
     struct np_error err;
 
     for (int day = from_day; day <= to_day; day++) {
-        check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + day * DAY) / 1000, &err), &err);
-        sql(w, "INSERT INTO %s.levels_data (start_time, end_time, source_offset, sensor_id, channel_id, source_partition, coverage, "
-            "flags, source_topic) SELECT to_timestamp(%lld), to_timestamp(%lld), 0, i, 1, 0, 1, 0, 1 FROM generate_series(1, 100) i",
+        check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + day * DAY) / 1000, &err),
+              &err);
+        sql(w,
+            "INSERT INTO %s.levels_data (start_time, end_time, source_offset, sensor_id, channel_id, "
+            "source_partition, coverage, flags, source_topic) SELECT to_timestamp(%lld), to_timestamp(%lld), "
+            "0, i, 1, 0, 1, 0, 1 FROM generate_series(1, 100) i",
             w->schema, (long long)((START + day * DAY) / SECOND), (long long)((START + day * DAY) / SECOND));
     }
 }
@@ -301,10 +363,12 @@ static void retention_drops_whole_partitions_and_counts_from_the_newest_row(void
 
     fill_partitions(w, tables, -5, 0);
     w->pipeline.postgres.retention_ns = 2 * DAY + HOUR;
-    /* a year later without new data: the newest row's day and the two before it, and the one that begins inside, stay */
+    /* a year later without new data: the newest row's day and the two before it, and the one that begins
+     * inside, stay */
     check(np_pg_tables_maintain(w->look, tables, START + 300 * DAY, &done, &err), &err);
     assert_int_equal(done.dropped, 2 + 1);
-    assert_string_equal(value(w, "SELECT min(start_time) FROM %s.levels_data", w->schema), "2025-11-22 16:00:00+00");
+    assert_string_equal(value(w, "SELECT min(start_time) FROM %s.levels_data", w->schema),
+                        "2025-11-22 16:00:00+00");
     check(np_pg_tables_maintain(w->look, tables, START + DAY, &done, &err), &err);
     assert_int_equal(done.dropped, 0);
     np_pg_tables_free(tables);
@@ -342,20 +406,26 @@ static void a_partition_that_is_closed_gets_an_index_by_sensor(void **state)
     struct np_error err;
 
     fill_partitions(w, tables, -1, 0);
-    for (int i = 0; i < 50; i++) {                        /* the server's counters come a little later */
-        if (atoi(value(w, "SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE schemaname = '%s' AND relname LIKE 'levels_data_p%%'",
+    for (int i = 0; i < 50; i++) { /* the server's counters come a little later */
+        if (atoi(value(w,
+                       "SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE schemaname = '%s' AND relname "
+                       "LIKE 'levels_data_p%%'",
                        w->schema)) == 200)
             break;
         usleep(100000);
     }
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
-    assert_int_equal(done.indexed, 0);                    /* seen for the first time: it may still be growing */
+    assert_int_equal(done.indexed, 0); /* seen for the first time: it may still be growing */
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
-    assert_int_equal(done.indexed, 1);                    /* yesterday's; today's is being written */
+    assert_int_equal(done.indexed, 1); /* yesterday's; today's is being written */
     check(np_pg_tables_maintain(w->look, tables, START, &done, &err), &err);
     assert_int_equal(done.indexed, 0);
-    assert_string_equal(value(w, "SELECT string_agg(tablename, ',') FROM pg_indexes WHERE schemaname = '%s' AND indexdef LIKE "
-                              "'%%(sensor_id, start_time)'", w->schema), "levels_data_p20251123");
+    assert_string_equal(
+        value(w,
+              "SELECT string_agg(tablename, ',') FROM pg_indexes WHERE schemaname = '%s' AND indexdef LIKE "
+              "'%%(sensor_id, start_time)'",
+              w->schema),
+        "levels_data_p20251123");
     np_pg_tables_free(tables);
 }
 
@@ -383,8 +453,8 @@ static void no_error_shows_the_password(void **state)
 
         snprintf(dsn, sizeof dsn, "%s %s", getenv("NP_TEST_DSN"), rows[i].more);
         status = np_pg_open(&pg, dsn, "test", NULL, &err);
-        if (status != rows[i].status || !strstr(err.text, rows[i].text) || (i < 5 && strstr(err.text, "secret")) ||
-            strchr(err.text, '\n'))
+        if (status != rows[i].status || !strstr(err.text, rows[i].text) ||
+            (i < 5 && strstr(err.text, "secret")) || strchr(err.text, '\n'))
             fail_msg("%s: %s, \"%s\"", rows[i].more, np_status_name(status), err.text);
     }
 }
@@ -396,14 +466,18 @@ static void a_session_is_safe_whatever_the_users_defaults_are(void **state)
     struct np_error err;
     char dsn[500];
 
-    snprintf(dsn, sizeof dsn, "%s options='-c synchronous_commit=off -c default_transaction_isolation=serializable "
-             "-c timezone=Asia/Tokyo -c datestyle=German'", getenv("NP_TEST_DSN"));
+    snprintf(dsn, sizeof dsn,
+             "%s options='-c synchronous_commit=off -c default_transaction_isolation=serializable -c "
+             "timezone=Asia/Tokyo -c datestyle=German'",
+             getenv("NP_TEST_DSN"));
     check(np_pg_open(&pg, dsn, "test", NULL, &err), &err);
     w->look = pg;
-    assert_string_equal(value(w, "SELECT current_setting('synchronous_commit') || ' ' || current_setting('transaction_isolation') || "
-                              "' ' || current_setting('timezone') || ' ' || current_setting('lock_timeout') || ' ' || "
-                              "current_setting('idle_in_transaction_session_timeout') || ' ' || timestamptz 'epoch'"),
-                        "on read committed UTC 5s 1min 1970-01-01 00:00:00+00");
+    assert_string_equal(
+        value(w, "SELECT current_setting('synchronous_commit') || ' ' || "
+                 "current_setting('transaction_isolation') || ' ' || current_setting('timezone') || ' ' || "
+                 "current_setting('lock_timeout') || ' ' || "
+                 "current_setting('idle_in_transaction_session_timeout') || ' ' || timestamptz 'epoch'"),
+        "on read committed UTC 5s 1min 1970-01-01 00:00:00+00");
     w->look = look;
     np_pg_close(pg);
 }

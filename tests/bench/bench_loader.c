@@ -1,7 +1,8 @@
 /* The loader's engine against a bare COPY BINARY of the same rows, into the same kind of table, in one run:
  *   tests/with_postgres build/bench_loader [ROWS [ROUNDS]]
- * Decoding costs next to nothing here (the messages are C structs): what is measured is checking, encoding, ids, the cut and
- * its transaction. The bare side gets its rows encoded beforehand, 10,000 a transaction as well. */
+ * Decoding costs next to nothing here (the messages are C structs): what is measured is checking, encoding,
+ * ids, the cut and its transaction. The bare side gets its rows encoded beforehand, 10,000 a transaction as
+ * well. */
 #include "../pg_loader_fixture.h"
 
 #include "sinks/pg_copy.h"
@@ -31,9 +32,16 @@ static void fill(struct made *rows, struct np_message *messages, int64_t first, 
     for (int64_t i = 0; i < BATCH; i++) {
         int64_t number = first + i;
 
-        rows[i] = (struct made){.step = "levels", .sensor = sensor_names[number % SENSORS], .channel = "U1",
-                                .start = START + number / SENSORS * 200000000, .end = START + (number / SENSORS + 1) * 200000000,
-                                .at = START, .n = number, .rms = (double)number, .coverage = 1, .note = "ok"};
+        rows[i] = (struct made){.step = "levels",
+                                .sensor = sensor_names[number % SENSORS],
+                                .channel = "U1",
+                                .start = START + number / SENSORS * 200000000,
+                                .end = START + (number / SENSORS + 1) * 200000000,
+                                .at = START,
+                                .n = number,
+                                .rms = (double)number,
+                                .coverage = 1,
+                                .note = "ok"};
         messages[i] = message_of(&rows[i], topic, number);
     }
 }
@@ -50,7 +58,7 @@ static double engine(struct world *w, int64_t n, double *cpu)
 
     check(np_loader_open(&loader, &w->pipeline, &fake_deps, NULL, &err), &err);
     check(np_loader_cut(loader, "grid.levels", 0, &source, &cut, &err), &err);
-    fill(rows, messages, 0, "grid.levels");       /* first touch, ids, partition: not timed */
+    fill(rows, messages, 0, "grid.levels"); /* first touch, ids, partition: not timed */
     check(np_loader_write(loader, "grid.levels", 0, messages, BATCH, BATCH, &err), &err);
     *cpu = 0;
     for (int64_t first = BATCH; first < n + BATCH; first += BATCH) {
@@ -101,7 +109,7 @@ static double bare(struct world *w, const char *table, int64_t n, double *cpu)
         check(np_pg_copy_begin(w->look, begin, &err), &err);
         check(np_pg_copy_write(w->look, bytes.data, bytes.n, &err), &err);
         check(np_pg_copy_end(w->look, &err), &err);
-        if (first > 0) {                          /* the first is not timed on either side */
+        if (first > 0) { /* the first is not timed on either side */
             spent += seconds() - began;
             *cpu += cpu_seconds() - cpu_began;
         }
@@ -117,8 +125,9 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* One round of a side, into tables of its own. kind 0: engine; 1: bare, the table as the loader makes it; 2: bare into it with a
- * btree by sensor, kept up row by row; 3: bare into an unpartitioned table without any index. */
+/* One round of a side, into tables of its own. kind 0: engine; 1: bare, the table as the loader makes it; 2:
+ * bare into it with a btree by sensor, kept up row by row; 3: bare into an unpartitioned table without any
+ * index. */
 static double one(int kind, int64_t n, double *cpu)
 {
     void *state;
@@ -133,7 +142,8 @@ static double one(int kind, int64_t n, double *cpu)
     check(np_pg_layout(&tables, &w->pipeline, &err), &err);
     check(np_pg_tables_ensure(w->look, tables, &err), &err);
     for (int day = 0; day < 2; day++)
-        check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + day * DAY) / 1000, &err), &err);
+        check(np_pg_partition_make(w->look, tables, &tables->items[0], (START + day * DAY) / 1000, &err),
+              &err);
     if (kind == 2)
         sql(w, "CREATE INDEX ON %s.levels_data (sensor_id, start_time)", w->schema);
     if (kind == 3)
@@ -147,7 +157,8 @@ static double one(int kind, int64_t n, double *cpu)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"engine", "bare, same table", "bare, with btree by sensor", "bare, plain table, no index"};
+    static const char *const names[] = {"engine", "bare, same table", "bare, with btree by sensor",
+                                        "bare, plain table, no index"};
     int64_t n = argc > 1 ? atoll(argv[1]) / BATCH * BATCH : 500000;
     int rounds = argc > 2 ? atoi(argv[2]) : 5;
     double times[4][32], cpus[4][32];
@@ -164,8 +175,9 @@ int main(int argc, char **argv)
         qsort(cpus[kind], (size_t)rounds, sizeof(double), compare);
     }
     for (int kind = 0; kind < 4; kind++)
-        printf("%-30s %7.3f s (%.3f .. %.3f)  %5.2f M rows/s  %.2f of bare  client CPU %.2f us a row\n", names[kind],
-               times[kind][rounds / 2], times[kind][0], times[kind][rounds - 1], (double)n / times[kind][rounds / 2] * 1e-6,
-               times[1][rounds / 2] / times[kind][rounds / 2], cpus[kind][rounds / 2] / (double)n * 1e6);
+        printf("%-30s %7.3f s (%.3f .. %.3f)  %5.2f M rows/s  %.2f of bare  client CPU %.2f us a row\n",
+               names[kind], times[kind][rounds / 2], times[kind][0], times[kind][rounds - 1],
+               (double)n / times[kind][rounds / 2] * 1e-6, times[1][rounds / 2] / times[kind][rounds / 2],
+               cpus[kind][rounds / 2] / (double)n * 1e6);
     return 0;
 }
