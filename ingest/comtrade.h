@@ -1,15 +1,19 @@
-/* COMTRADE: IEEE C37.111-1991, -1999, -2013 (= IEC 60255-24). The configuration (.cfg, or a section of .cff) is read whole;
- * the samples (.dat, or a section) are streamed. Private to ingest/.
+/* COMTRADE: IEEE C37.111-1991, -1999, -2013 (= IEC 60255-24). The configuration (.cfg, or a section of .cff)
+ * is read whole; the samples (.dat, or a section) are streamed. Private to ingest/.
  *
  * What the standard leaves open or devices do otherwise:
- * - Dates are dd/mm/yyyy, but mm/dd/yyyy where the first line has no revision or 1991; a month above 12 swaps the two.
+ * - Dates are dd/mm/yyyy, but mm/dd/yyyy where the first line has no revision or 1991; a month above 12 swaps
+ *   the two.
  * - Revisions between the standard's years count as the one before (1997 is read by the rules of 1999).
- * - A time code (2013) is subtracted, which gives UTC; without one the times are local by options.utc_offset_ns, 0 by default.
- * - With sampling rates, sample times follow from them (the time stamps in the data are for reading only); without
- *   (nrates 0, or a rate of 0) they are the time stamps times timemult, in us, or ns where the dates have nanoseconds.
- * - More samples than the last section says are taken at its rate (many devices write one more); fewer are an error.
- * - Missing: in ASCII an empty field, or 99999 where that lies outside of the channel's range or by revision 1991; 0x8000 in
- *   BINARY; 0x80000000 in BINARY32; NaN or infinite in FLOAT32.
+ * - A time code (2013) is subtracted, which gives UTC; without one the times are local by
+ *   options.utc_offset_ns, 0 by default.
+ * - With sampling rates, sample times follow from them (the time stamps in the data are for reading only);
+ *   without (nrates 0, or a rate of 0) they are the time stamps times timemult, in us, or ns where the dates
+ *   have nanoseconds.
+ * - More samples than the last section says are taken at its rate (many devices write one more); fewer are
+ *   an error.
+ * - Missing: in ASCII an empty field, or 99999 where that lies outside of the channel's range or by revision
+ *   1991; 0x8000 in BINARY; 0x80000000 in BINARY32; NaN or infinite in FLOAT32.
  */
 #ifndef NP_COMTRADE_H
 #define NP_COMTRADE_H
@@ -64,8 +68,13 @@ struct np_comtrade {
     bool own_data;
 };
 
-/** Reads the configuration text and names the file's channels. @param text NUL-terminated, edited. @param name, lines_before  for messages */
-enum np_status np_comtrade_parse(struct np_file *file, struct np_comtrade *record, char *text, const char *name,
+/**
+ * Reads the configuration text and names the file's channels.
+ * @param text NUL-terminated, edited.
+ * @param name, lines_before  for messages
+ */
+enum np_status np_comtrade_parse(struct np_file *file, struct np_comtrade *record, char *text, const char
+                                 *name,
                                  int lines_before, struct np_error *err);
 /** Gets ready to read samples from data_at on. */
 enum np_status np_comtrade_data_open(struct np_file *file, struct np_comtrade *record, struct np_error *err);

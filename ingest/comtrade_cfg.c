@@ -21,7 +21,8 @@ struct cursor {
     struct np_error *err;
 };
 
-__attribute__((format(printf, 2, 3))) static enum np_status bad(struct cursor *cursor, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static enum np_status bad(struct cursor *cursor, const char *format,
+                                                                ...)
 {
     char text[512];
     va_list args;
@@ -97,10 +98,11 @@ static enum np_status parse_station(struct np_file *file, struct np_comtrade *re
     }
     if (named >= 2)
         device = cursor->fields[--named];
-    for (size_t i = 1; i < named; i++)         /* the commas inside are put back */
+    for (size_t i = 1; i < named; i++) /* the commas inside are put back */
         *strchr(cursor->fields[i - 1], '\0') = ',';
     station = cursor->fields[0];
-    if (asprintf(&joined, "%s%s%s", named ? station : "", named && *station && *device ? "/" : "", device) == -1)
+    if (asprintf(&joined, "%s%s%s", named ? station : "", named && *station && *device ? "/" : "", device) ==
+        -1)
         return np_fail(cursor->err, NP_ENOMEM, "%s: out of memory", cursor->name);
     st = *joined ? np_file_utf8(file, joined, &file->sensor, cursor->err) : NP_OK;
     free(joined);
@@ -139,18 +141,20 @@ static enum np_status parse_counts(struct np_file *file, struct np_comtrade *rec
         return bad(cursor, "%g channels in all, but %zu analog and %zu digital ones", total, record->n_analog,
                    record->n_digital);
     if (record->n_analog + (file->options.digital ? record->n_digital : 0) == 0)
-        return bad(cursor, "no analog channels%s", record->n_digital ? "; the digital ones are left out unless asked for" : "");
+        return bad(cursor, "no analog channels%s",
+                   record->n_digital ? "; the digital ones are left out unless asked for" : "");
     record->analog = calloc(record->n_analog ? record->n_analog : 1, sizeof *record->analog);
     if (!record->analog)
         return np_fail(cursor->err, NP_ENOMEM, "%s: out of memory", cursor->name);
-    return np_file_channels(file, record->n_analog + (file->options.digital ? record->n_digital : 0), cursor->err);
+    return np_file_channels(file, record->n_analog + (file->options.digital ? record->n_digital : 0),
+                            cursor->err);
 }
 
 /* --- channels ------------------------------------------------------------------------------------- */
 
 /* The number in the file must be there: it tells a lost line. */
-static enum np_status parse_name(struct np_file *file, struct cursor *cursor, size_t channel, char letter, size_t i,
-                                 const char *unit)
+static enum np_status parse_name(struct np_file *file, struct cursor *cursor, size_t channel, char letter,
+                                 size_t i, const char *unit)
 {
     char name[32];
     double index;
@@ -158,12 +162,14 @@ static enum np_status parse_name(struct np_file *file, struct cursor *cursor, si
 
     snprintf(name, sizeof name, "%c%zu", letter, i + 1);
     if (st == NP_OK)
-        st = np_file_channel(file, channel, *field(cursor, 1) ? field(cursor, 1) : name, unit, field(cursor, 2), cursor->err);
+        st = np_file_channel(file, channel, *field(cursor, 1) ? field(cursor, 1) : name, unit,
+                             field(cursor, 2), cursor->err);
     return st;
 }
 
 /* An,ch_id,ph,ccbm,uu,a,b,skew,min,max[,primary,secondary,PS] */
-static enum np_status parse_analog(struct np_file *file, struct np_comtrade *record, struct cursor *cursor, size_t i)
+static enum np_status parse_analog(struct np_file *file, struct np_comtrade *record, struct cursor *cursor,
+                                   size_t i)
 {
     enum np_status st = need_line(cursor, 10, "an analog channel");
     struct np_comtrade_channel *to = &record->analog[i];
@@ -204,7 +210,7 @@ static enum np_status parse_channels(struct np_file *file, struct np_comtrade *r
     for (size_t i = 0; i < record->n_analog && st == NP_OK; i++)
         st = parse_analog(file, record, cursor, i);
     for (size_t i = 0; i < record->n_digital && st == NP_OK; i++) {
-        st = need_line(cursor, 2, "a digital channel");      /* Dn,ch_id[,ph,ccbm],y */
+        st = need_line(cursor, 2, "a digital channel"); /* Dn,ch_id[,ph,ccbm],y */
         if (st == NP_OK && file->options.digital) {
             st = parse_name(file, cursor, record->n_analog + i, 'D', i, "");
             file->channels[record->n_analog + i].digital = true;
@@ -254,7 +260,8 @@ static enum np_status parse_rates(struct np_comtrade *record, struct cursor *cur
         if (rate->rate_hz < 0 || rate->rate_hz > 1e12)
             return bad(cursor, "a sampling rate of %g Hz; 0 (none) to 1e12 are allowed", rate->rate_hz);
         if (!(end >= (i ? (double)rate[-1].end + 1 : 1)) || end > 1e15 || end != floor(end))
-            return bad(cursor, "the rate's last sample %.40s does not lie behind the one before", field(cursor, 1));
+            return bad(cursor, "the rate's last sample %.40s does not lie behind the one before",
+                       field(cursor, 1));
         rate->end = (uint64_t)end;
         stamps |= rate->rate_hz == 0;
     }
@@ -265,8 +272,8 @@ static enum np_status parse_rates(struct np_comtrade *record, struct cursor *cur
 }
 
 /* "25/05/2017" and "08:13:16.587000" -> UTC [ns], zone not yet applied. @param digits  of the fraction */
-static enum np_status parse_time(const struct np_comtrade *record, struct cursor *cursor, const char *what, int64_t *ns,
-                                 size_t *digits)
+static enum np_status parse_time(const struct np_comtrade *record, struct cursor *cursor, const char *what,
+                                 int64_t *ns, size_t *digits)
 {
     int day, month, year, used = 0;
     const char *date, *time, *point;
@@ -277,8 +284,10 @@ static enum np_status parse_time(const struct np_comtrade *record, struct cursor
         return st;
     date = field(cursor, 0);
     time = field(cursor, 1);
-    if (sscanf(date, "%2d/%2d/%4d%n", &day, &month, &year, &used) != 3 || date[used] != '\0' || strlen(time) > 30)
-        return bad(cursor, "%s \"%.40s,%.40s\" is no date and time (dd/mm/yyyy,hh:mm:ss.ssssss)", what, date, time);
+    if (sscanf(date, "%2d/%2d/%4d%n", &day, &month, &year, &used) != 3 || date[used] != '\0' ||
+        strlen(time) > 30)
+        return bad(cursor, "%s \"%.40s,%.40s\" is no date and time (dd/mm/yyyy,hh:mm:ss.ssssss)", what, date,
+                   time);
     if (record->revision == 1991 ? day <= 12 : month > 12) {
         int swap = day;
 
@@ -287,9 +296,11 @@ static enum np_status parse_time(const struct np_comtrade *record, struct cursor
     }
     year += year < 70 ? 2000 : year < 100 ? 1900 : 0;
     /* some devices write "8:13:16" */
-    snprintf(text, sizeof text, "%04d-%02d-%02d %s%s", year, month, day, time[0] && time[1] == ':' ? "0" : "", time);
+    snprintf(text, sizeof text, "%04d-%02d-%02d %s%s", year, month, day, time[0] && time[1] == ':' ? "0" : "",
+             time);
     if (strpbrk(time, "Zz+-") || !np_time_parse(text, ns))
-        return bad(cursor, "%s \"%.40s,%.40s\" is no date and time (dd/mm/yyyy,hh:mm:ss.ssssss)", what, date, time);
+        return bad(cursor, "%s \"%.40s,%.40s\" is no date and time (dd/mm/yyyy,hh:mm:ss.ssssss)", what, date,
+                   time);
     point = strchr(time, '.');
     *digits = point ? strlen(point + 1) : 0;
     return NP_OK;
@@ -298,12 +309,13 @@ static enum np_status parse_time(const struct np_comtrade *record, struct cursor
 static enum np_status parse_times(struct np_comtrade *record, struct cursor *cursor)
 {
     size_t digits = 0, more = 0;
-    enum np_status st = parse_time(record, cursor, "the time of the first sample", &record->start_ns, &digits);
+    enum np_status st =
+        parse_time(record, cursor, "the time of the first sample", &record->start_ns, &digits);
 
     if (st == NP_OK)
         st = parse_time(record, cursor, "the time of the trigger", &record->trigger_ns, &more);
     record->stamp_ns = digits > 6 || more > 6 ? 1 : 1000;
-    if (st == NP_OK && record->trigger_ns == 0)         /* 01/01/1970: a device that has none */
+    if (st == NP_OK && record->trigger_ns == 0) /* 01/01/1970: a device that has none */
         record->trigger_ns = NP_NULL_LONG;
     return st;
 }
@@ -320,7 +332,8 @@ static enum np_status parse_type(struct np_comtrade *record, struct cursor *curs
             record->type = (enum np_comtrade_type)i;
             return NP_OK;
         }
-    return bad(cursor, "data of type \"%.40s\"; ASCII, BINARY, BINARY32 and FLOAT32 can be read", field(cursor, 0));
+    return bad(cursor, "data of type \"%.40s\"; ASCII, BINARY, BINARY32 and FLOAT32 can be read",
+               field(cursor, 0));
 }
 
 /* "-5h30", "+2", "0": local time minus UTC; "x" or nothing: not told. */
@@ -334,8 +347,10 @@ static enum np_status parse_time_code(struct cursor *cursor, int64_t *offset_ns)
     text += *text == '-' || *text == '+';
     if (sscanf(text, "%2dh%2d%n", &hours, &minutes, &used) != 2 || text[used] != '\0') {
         minutes = 0;
-        if (sscanf(text, "%2d%n", &hours, &used) != 1 || (text[used] != '\0' && strcasecmp(text + used, "h") != 0))
-            return bad(cursor, "the time code \"%.40s\" is no offset such as -5h30, 2 or 0", field(cursor, 0));
+        if (sscanf(text, "%2d%n", &hours, &used) != 1 ||
+            (text[used] != '\0' && strcasecmp(text + used, "h") != 0))
+            return bad(cursor, "the time code \"%.40s\" is no offset such as -5h30, 2 or 0",
+                       field(cursor, 0));
     }
     *offset_ns = sign * (hours * 60 + minutes) * INT64_C(60000000000);
     return NP_OK;
@@ -358,13 +373,14 @@ static enum np_status parse_rest(struct np_file *file, struct np_comtrade *recor
         return st;
     record->stamp_ns *= multiplier;
     if (__builtin_sub_overflow(record->start_ns, offset_ns, &record->start_ns) ||
-        (record->trigger_ns != NP_NULL_LONG && __builtin_sub_overflow(record->trigger_ns, offset_ns, &record->trigger_ns)))
+        (record->trigger_ns != NP_NULL_LONG &&
+         __builtin_sub_overflow(record->trigger_ns, offset_ns, &record->trigger_ns)))
         return bad(cursor, "a time outside of the years 1678 to 2261");
     return NP_OK;
 }
 
-enum np_status np_comtrade_parse(struct np_file *file, struct np_comtrade *record, char *text, const char *name,
-                                 int lines_before, struct np_error *err)
+enum np_status np_comtrade_parse(struct np_file *file, struct np_comtrade *record, char *text,
+                                 const char *name, int lines_before, struct np_error *err)
 {
     struct cursor cursor = {.at = text, .name = name, .line = lines_before, .err = err};
     enum np_status st;

@@ -6,8 +6,8 @@
 
 #include "ingest/comtrade.h"
 
-#define BUFFER_BYTES 262144
-#define NO_STAMP UINT32_MAX
+#define BUFFER_BYTES  262144
+#define NO_STAMP      UINT32_MAX
 #define MISSING_ASCII 99999
 
 static uint32_t le16(const unsigned char *at)
@@ -22,7 +22,8 @@ static uint32_t le32(const unsigned char *at)
 
 enum np_status np_comtrade_data_open(struct np_file *file, struct np_comtrade *record, struct np_error *err)
 {
-    static const size_t sizes[] = {[NP_COMTRADE_BINARY] = 2, [NP_COMTRADE_BINARY32] = 4, [NP_COMTRADE_FLOAT32] = 4};
+    static const size_t sizes[] = {
+        [NP_COMTRADE_BINARY] = 2, [NP_COMTRADE_BINARY32] = 4, [NP_COMTRADE_FLOAT32] = 4};
     size_t bytes = 0;
 
     record->read = record->buffered = record->used = record->rate = 0;
@@ -35,7 +36,8 @@ enum np_status np_comtrade_data_open(struct np_file *file, struct np_comtrade *r
             record->fields = calloc(2 + record->n_analog + record->n_digital, sizeof *record->fields);
     } else {
         record->record = 8 + sizes[record->type] * record->n_analog + 2 * ((record->n_digital + 15) / 16);
-        bytes = record->record < BUFFER_BYTES ? BUFFER_BYTES / record->record * record->record : record->record;
+        bytes =
+            record->record < BUFFER_BYTES ? BUFFER_BYTES / record->record * record->record : record->record;
         if (!record->buffer)
             record->buffer = malloc(bytes);
     }
@@ -44,7 +46,8 @@ enum np_status np_comtrade_data_open(struct np_file *file, struct np_comtrade *r
     if (!record->row || (record->type == NP_COMTRADE_ASCII ? !record->fields : !record->buffer))
         return np_fail(err, NP_ENOMEM, "%s: out of memory", record->data_name);
     if (fseeko(record->data, (off_t)record->data_at, SEEK_SET) != 0)
-        return np_fail(err, NP_EDATA, "%s: byte %" PRIi64 " cannot be reached", record->data_name, record->data_at);
+        return np_fail(err, NP_EDATA, "%s: byte %" PRIi64 " cannot be reached", record->data_name,
+                       record->data_at);
     return NP_OK;
 }
 
@@ -53,33 +56,38 @@ static enum np_status data_ends(struct np_comtrade *record, const char *place, s
 {
     if (record->read >= record->n_samples && record->read > 0)
         return NP_EEND;
-    return np_fail(err, NP_EDATA, "%s: %s: the data ends after %" PRIu64 " of %" PRIu64 " samples", record->data_name, place,
-                   record->read, record->n_samples);
+    return np_fail(err, NP_EDATA, "%s: %s: the data ends after %" PRIu64 " of %" PRIu64 " samples",
+                   record->data_name, place, record->read, record->n_samples);
 }
 
 /* Samples are numbered one by one, which is all that tells a byte or a line that was lost. */
-static enum np_status check_number(struct np_comtrade *record, uint32_t n, const char *place, struct np_error *err)
+static enum np_status check_number(struct np_comtrade *record, uint32_t n, const char *place,
+                                   struct np_error *err)
 {
     uint32_t wanted = record->first_number + (uint32_t)record->read;
 
     if (record->read == 0)
         record->first_number = n;
     else if (n != wanted)
-        return np_fail(err, NP_EDATA, "%s: %s: sample number %" PRIu32 " where %" PRIu32 " is wanted: bytes or lines are missing or "
-                       "damaged before here", record->data_name, place, n, wanted);
+        return np_fail(err, NP_EDATA,
+                       "%s: %s: sample number %" PRIu32 " where %" PRIu32
+                       " is wanted: bytes or lines are missing or "
+                       "damaged before here",
+                       record->data_name, place, n, wanted);
     return NP_OK;
 }
 
 /* The time that a stamp tells; 32-bit microseconds start over every 71.6 minutes. */
-static enum np_status take_stamp(struct np_comtrade *record, uint64_t stamp, const char *place, struct np_error *err)
+static enum np_status take_stamp(struct np_comtrade *record, uint64_t stamp, const char *place,
+                                 struct np_error *err)
 {
     long double time;
 
     if (record->n_rates > 0)
         return NP_OK;
     if (stamp == NO_STAMP)
-        return np_fail(err, NP_EDATA, "%s: %s: no time stamp, and the configuration gives no sampling rate", record->data_name,
-                       place);
+        return np_fail(err, NP_EDATA, "%s: %s: no time stamp, and the configuration gives no sampling rate",
+                       record->data_name, place);
     if (record->read > 0 && stamp < record->stamp && record->stamp - stamp > UINT32_MAX / 2)
         record->turns++;
     record->stamp = stamp;
@@ -93,8 +101,8 @@ static enum np_status take_stamp(struct np_comtrade *record, uint64_t stamp, con
 
 /* --- ASCII ---------------------------------------------------------------------------------------- */
 
-static enum np_status ascii_value(const struct np_file *file, struct np_comtrade *record, size_t i, const char *place,
-                                  struct np_error *err)
+static enum np_status ascii_value(const struct np_file *file, struct np_comtrade *record, size_t i,
+                                  const char *place, struct np_error *err)
 {
     const char *text = record->fields[2 + i];
     const struct np_comtrade_channel *channel = i < record->n_analog ? &record->analog[i] : NULL;
@@ -104,8 +112,8 @@ static enum np_status ascii_value(const struct np_file *file, struct np_comtrade
     if (*text == '\0')
         return NP_OK;
     if (!np_double_parse(text, &raw) || (!channel && raw != 0 && raw != 1))
-        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no %s (channel %.64s)", record->data_name, place, text,
-                       channel ? "number" : "0 or 1", file->channels[i].name);
+        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no %s (channel %.64s)", record->data_name, place,
+                       text, channel ? "number" : "0 or 1", file->channels[i].name);
     if (!channel)
         record->row[i] = (float)raw;
     else if (raw != MISSING_ASCII || (record->revision > 1991 && channel->max >= MISSING_ASCII))
@@ -132,12 +140,15 @@ static enum np_status next_ascii(struct np_file *file, struct np_comtrade *recor
     line[strcspn(line, "\x1a")] = '\0';
     n = np_fields_split(line, ',', false, record->fields, wanted);
     if (n != wanted)
-        return np_fail(err, NP_EDATA, "%s: %s: %zu fields where number, time and %zu channels need %zu", record->data_name, place,
-                       n, wanted - 2, wanted);
-    if (!np_double_parse(record->fields[0], &number) || number < 0 || number > UINT32_MAX || number != floor(number))
-        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no sample number", record->data_name, place, record->fields[0]);
+        return np_fail(err, NP_EDATA, "%s: %s: %zu fields where number, time and %zu channels need %zu",
+                       record->data_name, place, n, wanted - 2, wanted);
+    if (!np_double_parse(record->fields[0], &number) || number < 0 || number > UINT32_MAX ||
+        number != floor(number))
+        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no sample number", record->data_name, place,
+                       record->fields[0]);
     if (*record->fields[1] && (!np_double_parse(record->fields[1], &stamp) || stamp < 0 || stamp > 1e15))
-        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no time stamp", record->data_name, place, record->fields[1]);
+        return np_fail(err, NP_EDATA, "%s: %s: \"%.40s\" is no time stamp", record->data_name, place,
+                       record->fields[1]);
     st = check_number(record, (uint32_t)number, place, err);
     if (st == NP_OK)
         st = take_stamp(record, (uint64_t)stamp, place, err);
@@ -148,7 +159,8 @@ static enum np_status next_ascii(struct np_file *file, struct np_comtrade *recor
 
 /* --- binary --------------------------------------------------------------------------------------- */
 
-static float binary_value(enum np_comtrade_type type, const unsigned char *at, const struct np_comtrade_channel *channel)
+static float binary_value(enum np_comtrade_type type, const unsigned char *at,
+                          const struct np_comtrade_channel *channel)
 {
     double raw;
 
@@ -211,7 +223,8 @@ static enum np_status next_binary(struct np_file *file, struct np_comtrade *reco
 
 enum np_status np_comtrade_data_next(struct np_file *file, struct np_comtrade *record, struct np_error *err)
 {
-    enum np_status st = record->type == NP_COMTRADE_ASCII ? next_ascii(file, record, err) : next_binary(file, record, err);
+    enum np_status st =
+        record->type == NP_COMTRADE_ASCII ? next_ascii(file, record, err) : next_binary(file, record, err);
 
     if (st == NP_OK)
         record->read++;

@@ -13,7 +13,6 @@
 #include "pipeline/block.h"
 
 #define NP_RATE_MAX_HZ 10e6
-#define NP_NAME_MAX_BYTES 200
 
 /**
  * @param pipeline  borrowed for the life of the decoder

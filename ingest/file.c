@@ -38,8 +38,8 @@ static enum np_status choose_reader(struct np_file *file, struct np_error *err)
     size_t n = fread(head, 1, sizeof head, file->stream);
 
     if (ferror(file->stream) || fseeko(file->stream, 0, SEEK_SET) != 0)
-        return np_fail(err, NP_ECONFIG, "%s: cannot be read: %s (a file is needed that can be read twice)", file->path,
-                       strerror(errno));
+        return np_fail(err, NP_ECONFIG, "%s: cannot be read: %s (a file is needed that can be read twice)",
+                       file->path, strerror(errno));
     extension_of(file->path, extension);
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
         if (!file->reader && readers[i]->match(head, n, extension))
@@ -124,7 +124,8 @@ enum np_status np_file_open(struct np_file **out, const char *path, const struct
         return np_fail(err, NP_ECONFIG, "%s: %s", path, strerror(errno));
     if (fstat(fileno(stream), &status) == 0 && S_ISDIR(status.st_mode)) {
         fclose(stream);
-        return np_fail(err, NP_ECONFIG, "%s: is a folder, a recording is needed (CSV, WAV or COMTRADE)", path);
+        return np_fail(err, NP_ECONFIG, "%s: is a folder, a recording is needed (CSV, WAV or COMTRADE)",
+                       path);
     }
     return open_stream(out, stream, path, true, options, err);
 }
@@ -299,7 +300,9 @@ enum np_status np_file_blocks(struct np_file *file, struct np_blocks *blocks, si
         block->x = samples + i * rows;
         block->times = ticks;
     }
-    return blocks->n == n ? NP_OK : np_fail(err, NP_ENOMEM, "%s: out of memory for %zu samples", file->name, n * rows);
+    return blocks->n == n
+               ? NP_OK
+               : np_fail(err, NP_ENOMEM, "%s: out of memory for %zu samples", file->name, n * rows);
 }
 
 enum np_status np_file_defer(struct np_file *file, enum np_status st, size_t n, const struct np_error *err)

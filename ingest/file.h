@@ -1,21 +1,22 @@
-/* Recordings: CSV, WAV and COMTRADE files as consecutive blocks in time order, with bounded memory whatever the
- * file's length. The kind is told by content and extension (ingest/file.c has the table of readers).
+/* Recordings: CSV, WAV and COMTRADE files as consecutive blocks in time order, with bounded memory whatever
+ * the file's length. The kind is told by content and extension (ingest/file.c has the table of readers).
  * Threads: one struct np_file per thread.
  *
- * CSV       Header row (a first row of numbers only is taken as data: channels are named ch1, ch2, ...), one column per
- *           channel, "," or ";" or tab, fields quoted or not; with ";" or tab a decimal comma is read too. An empty field,
- *           NaN, NA, null or none is a missing sample. Lines that are empty are passed over.
- *           Time column: the one named by the option; else the first if its first value is a date; else the one
- *           named time, timestamp, datetime or date; else the first.
- *           Times: RFC 3339; "2025-04-28 11:00:00[.fff]"; "28-Apr-2025 11:00:00[.fff]"; or a number, by the size of the
- *           first one: below 1e8 seconds from the option start, below 1e11 epoch seconds, below 1e14 epoch
- *           milliseconds, below 1e17 microseconds, else nanoseconds.
+ * CSV       Header row (a first row of numbers only is taken as data: channels are named ch1, ch2, ...), one
+ *           column per channel, "," or ";" or tab, fields quoted or not; with ";" or tab a decimal comma is
+ *           read too. An empty field, NaN, NA, null or none is a missing sample. Empty lines are passed over.
+ *           Time column: the one named by the option; else the first if its first value is a date; else the
+ *           one named time, timestamp, datetime or date; else the first.
+ *           Times: RFC 3339; "2025-04-28 11:00:00[.fff]"; "28-Apr-2025 11:00:00[.fff]"; or a number, by the
+ *           size of the first one: below 1e8 seconds from the option start, below 1e11 epoch seconds, below
+ *           1e14 epoch milliseconds, below 1e17 microseconds, else nanoseconds.
  *           Rate: the option, else found from the times (ingest/file_clock.h).
- * WAV       PCM 16, 24, 32 bit, float 32, 64 bit, WAVE_FORMAT_EXTENSIBLE, RF64. Channels ch1, ch2, .... Integers are divided by
- *           full scale (2^15, 2^23, 2^31), so they lie in -1..1; floats stay as they are. Starts at the option start.
- * COMTRADE  IEEE C37.111-1991, -1999, -2013 (IEC 60255-24): ASCII, BINARY, BINARY32, FLOAT32; .cfg with .dat, or .cff.
- *           Values are raw * a + b in the file's unit, primary or secondary as recorded. A channel's skew shifts its
- *           times. Missing values are NaN.
+ * WAV       PCM 16, 24, 32 bit, float 32, 64 bit, WAVE_FORMAT_EXTENSIBLE, RF64. Channels ch1, ch2, ....
+ *           Integers are divided by full scale (2^15, 2^23, 2^31), so they lie in -1..1; floats stay as they
+ *           are. Starts at the option start.
+ * COMTRADE  IEEE C37.111-1991, -1999, -2013 (IEC 60255-24): ASCII, BINARY, BINARY32, FLOAT32; .cfg with .dat,
+ *           or .cff. Values are raw * a + b in the file's unit, primary or secondary as recorded. A channel's
+ *           skew shifts its times. Missing values are NaN.
  */
 #ifndef NP_INGEST_FILE_H
 #define NP_INGEST_FILE_H
@@ -29,19 +30,23 @@ struct np_file;
 
 /** All zero is a good default. Strings are borrowed until np_file_close(). */
 struct np_file_options {
-    const char *sensor;           /* the sensor's name. NULL: the file's own (COMTRADE: "station/device"), else its base name */
-    int64_t start_ns;             /* time of the first sample (WAV), or what seconds count from (CSV); other files have theirs */
+    /* the sensor's name. NULL: the file's own (COMTRADE: "station/device"), else its base name */
+    const char *sensor;
+    /* time of the first sample (WAV), or what seconds count from (CSV); other files have theirs */
+    int64_t start_ns;
     int64_t utc_offset_ns;        /* local time minus UTC, for times of CSV and COMTRADE that state no zone */
-    double rate_hz;               /* > 0: the sampling rate, instead of the file's (WAV) or the one found (CSV) */
-    const char *time_column;      /* CSV: the time column's name; "none": there is none, rate_hz and start_ns tell the times */
-    const char *code_page;        /* of names that are not UTF-8; NULL: CP1252. Any that iconv knows: CP1251, ISO-8859-2 */
+    double rate_hz;           /* > 0: the sampling rate, instead of the file's (WAV) or the one found (CSV) */
+    /* CSV: the time column's name; "none": there is none, rate_hz and start_ns tell the times */
+    const char *time_column;
+    /* of names that are not UTF-8; NULL: CP1252. Any that iconv knows: CP1251, ISO-8859-2 */
+    const char *code_page;
     bool digital;                 /* COMTRADE: digital channels too, as 0 and 1 */
     int64_t block_ns;             /* longest block [ns] of equally spaced samples; 0: as the memory allows */
-    uint32_t block_samples;       /* most samples a call over all channels (at least one row comes); 0: 65536 */
+    uint32_t block_samples;     /* most samples a call over all channels (at least one row comes); 0: 65536 */
 };
 
 struct np_file_channel {
-    const char *name;             /* unique within the file: the second "Off" becomes "Off#7" (its number in the file) */
+    const char *name;  /* unique within the file: the second "Off" becomes "Off#7" (its number in the file) */
     const char *unit;             /* "" if not told */
     const char *phase;            /* COMTRADE; else "" */
     bool digital;
@@ -66,17 +71,23 @@ struct np_file_info {
  * Opens a recording (COMTRADE: .cfg, .dat or .cff; the others of the pair are found beside it).
  * @param out      given; close with np_file_close()
  * @param options  NULL: defaults
- * @return NP_OK; NP_ECONFIG: no such file, an option that does not fit; NP_EDATA: damaged, with the place; NP_ENOMEM
+ * @return NP_OK; NP_ECONFIG: no such file, an option that does not fit; NP_EDATA: damaged, with the place;
+ *     NP_ENOMEM
  */
 enum np_status np_file_open(struct np_file **out, const char *path, const struct np_file_options *options,
                             struct np_error *err);
-/** The same from an open, seekable stream. @param stream taken, also on failure. @param name  for messages and the kind */
+/**
+ * The same from an open, seekable stream.
+ * @param stream taken, also on failure.
+ * @param name  for messages and the kind
+ */
 enum np_status np_file_open_stream(struct np_file **out, FILE *stream, const char *name,
                                    const struct np_file_options *options, struct np_error *err);
 /**
  * Gives the next stretch of time: one block per channel, equal n, equal t0 but for COMTRADE's skew.
  * @param blocks  emptied and filled; names stay valid until the file is closed, samples until the next call
- * @return NP_OK; NP_EEND: all was given; NP_EDATA: damaged, with "file:line" or "file: byte offset"; NP_ENOMEM
+ * @return NP_OK; NP_EEND: all was given; NP_EDATA: damaged, with "file:line" or "file: byte offset";
+ *     NP_ENOMEM
  */
 enum np_status np_file_next(struct np_file *file, struct np_blocks *blocks, struct np_error *err);
 const struct np_file_info *np_file_describe(const struct np_file *file);

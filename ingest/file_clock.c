@@ -92,7 +92,8 @@ void np_clock_settle(struct np_clock *clock, double rate_hz)
         take_median(clock);
     clock->on = false;
     clock->rate_hz = rate_hz;
-    if (rate_hz == 0 && steps > 0 && clock->regular * 2 >= steps && clock->odd * 20 <= steps && clock->sum_ns > 0)
+    if (rate_hz == 0 && steps > 0 && clock->regular * 2 >= steps && clock->odd * 20 <= steps &&
+        clock->sum_ns > 0)
         clock->rate_hz = rate_of(clock);
     if (clock->rate_hz == 0)
         return;

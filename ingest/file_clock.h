@@ -1,9 +1,9 @@
 /* Equally spaced or not? Told from the times of a recording, in one pass with bounded memory.
  *
- * The step is the median of the first 4096. A later step counts as regular within 10 % of it, as a gap if it is a whole
- * multiple of it, else as odd. At least half of the steps regular and at most 5 % odd: the samples are equally
- * spaced, the rate is one over the mean regular step, rounded to whole Hz or whole seconds where the times as written
- * cannot tell the difference. Anything else is irregular.
+ * The step is the median of the first 4096. A later step counts as regular within 10 % of it, as a gap if it
+ * is a whole multiple of it, else as odd. At least half of the steps regular and at most 5 % odd: the samples
+ * are equally spaced, the rate is one over the mean regular step, rounded to whole Hz or whole seconds where
+ * the times as written cannot tell the difference. Anything else is irregular.
  */
 #ifndef NP_FILE_CLOCK_H
 #define NP_FILE_CLOCK_H

@@ -19,7 +19,8 @@ static bool match(const unsigned char *head, size_t n, const char *extension)
            (n >= sizeof mark && strncasecmp((const char *)head, mark, sizeof mark - 1) == 0);
 }
 
-/* The file of the pair with another extension, in whatever case it is written: "a.CFG" -> "a.DAT". @return given */
+/* The file of the pair with another extension, in whatever case it is written: "a.CFG" -> "a.DAT". @return
+ * given */
 static char *sibling(const char *path, const char *extension)
 {
     size_t stem = strlen(path) - 3;
@@ -32,7 +33,7 @@ static char *sibling(const char *path, const char *extension)
             other[stem + i] = (char)(upper ? toupper((unsigned char)extension[i]) : extension[i]);
         }
         if (form == 2)
-            break;               /* lower case is what the message names */
+            break; /* lower case is what the message names */
         FILE *there = fopen(other, "rb");
 
         if (there) {
@@ -65,7 +66,8 @@ static enum np_status open_pair(struct np_file *file, struct np_comtrade *record
     }
     st = NP_EDATA;
     if (memchr(text, '\0', length)) {
-        np_fail(err, st, "%s: a NUL byte: this is no text in UTF-8 or an 8-bit code page", basename(cfg_path));
+        np_fail(err, st, "%s: a NUL byte: this is no text in UTF-8 or an 8-bit code page",
+                basename(cfg_path));
         goto out;
     }
     st = np_comtrade_parse(file, record, text, basename(cfg_path), 0, err);
@@ -74,7 +76,8 @@ static enum np_status open_pair(struct np_file *file, struct np_comtrade *record
     record->data = fopen(record->data_path, "rb");
     record->own_data = true;
     if (!record->data) {
-        st = np_fail(err, NP_ECONFIG, "%s: %s (the samples of %s)", record->data_path, strerror(errno), basename(cfg_path));
+        st = np_fail(err, NP_ECONFIG, "%s: %s (the samples of %s)", record->data_path, strerror(errno),
+                     basename(cfg_path));
         goto out;
     }
     if (fseeko(record->data, 0, SEEK_END) == 0)
@@ -155,8 +158,8 @@ static enum np_status open_single(struct np_file *file, struct np_comtrade *reco
         }
     }
     if (st == NP_EEND || (st == NP_OK && !text))
-        st = np_fail(err, NP_EDATA, "%s:%lld: no section \"--- file type: %s ---\"", file->name, (long long)record->lines.number,
-                     text ? "DAT ..." : "CFG");
+        st = np_fail(err, NP_EDATA, "%s:%lld: no section \"--- file type: %s ---\"", file->name,
+                     (long long)record->lines.number, text ? "DAT ..." : "CFG");
     if (st == NP_OK)
         st = np_comtrade_parse(file, record, text, file->name, cfg_line, err);
     record->data = file->stream;
@@ -210,7 +213,8 @@ static enum np_status open_comtrade(struct np_file *file, struct np_error *err)
 
     if (!record)
         return np_fail(err, NP_ENOMEM, "%s: out of memory", file->name);
-    if (dot >= 4 && (strcasecmp(file->path + dot - 4, ".cfg") == 0 || strcasecmp(file->path + dot - 4, ".dat") == 0))
+    if (dot >= 4 &&
+        (strcasecmp(file->path + dot - 4, ".cfg") == 0 || strcasecmp(file->path + dot - 4, ".dat") == 0))
         st = open_pair(file, record, err);
     else
         st = open_single(file, record, err);
@@ -274,7 +278,8 @@ static void shift_skewed(const struct np_comtrade *record, struct np_blocks *blo
 
         if (skew_ns == 0 || __builtin_add_overflow(block->t0_ns, skew_ns, &block->t0_ns) || !times)
             continue;
-        /* irregular: the times are shared by the channels without skew; room for this one was made behind them */
+        /* irregular: the times are shared by the channels without skew; room for this one was made behind
+         * them */
         int64_t *own = blocks->times + (c + 1) * rows;
 
         for (uint32_t i = 0; i < block->n; i++)
@@ -354,5 +359,8 @@ static void close_comtrade(struct np_file *file)
 }
 
 const struct np_file_reader np_file_reader_comtrade = {
-    .match = match, .open = open_comtrade, .next = next, .close = close_comtrade,
+    .match = match,
+    .open = open_comtrade,
+    .next = next,
+    .close = close_comtrade,
 };

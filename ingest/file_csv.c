@@ -8,7 +8,7 @@
 #include "ingest/file_reader.h"
 #include "ingest/file_text.h"
 
-#define NO_COLUMN SIZE_MAX
+#define NO_COLUMN   SIZE_MAX
 #define MAX_COLUMNS 65536
 
 struct csv {
@@ -16,12 +16,12 @@ struct csv {
     struct np_clock *clock;
     char separator;
     bool decimal_comma, header;
-    size_t n_columns, time;       /* NO_COLUMN: rate and start tell the times */
+    size_t n_columns, time; /* NO_COLUMN: rate and start tell the times */
     enum np_time_form form;
-    char **fields;                /* [n_columns] of the line read last */
-    bool pending;                 /* that line has not been given yet */
-    int64_t time_ns;              /* its time */
-    int64_t data, data_line;      /* where the rows begin: byte, line */
+    char **fields;           /* [n_columns] of the line read last */
+    bool pending;            /* that line has not been given yet */
+    int64_t time_ns;         /* its time */
+    int64_t data, data_line; /* where the rows begin: byte, line */
 };
 
 static bool match(const unsigned char *head, size_t n, const char *extension)
@@ -75,23 +75,27 @@ static enum np_status next_row(struct csv *csv, struct np_error *err)
     if (n == 0)
         return np_fail(err, NP_EDATA, "%s:%lld: a quote is not closed on its line", csv->lines.name,
                        (long long)csv->lines.number);
-    return np_fail(err, NP_EDATA, "%s:%lld: %zu fields, but the first row has %zu (separator %s)", csv->lines.name,
-                   (long long)csv->lines.number, n, csv->n_columns,
-                   csv->separator == '\t' ? "tab" : csv->separator == ';' ? "\";\"" : "\",\"");
+    return np_fail(err, NP_EDATA, "%s:%lld: %zu fields, but the first row has %zu (separator %s)",
+                   csv->lines.name, (long long)csv->lines.number, n, csv->n_columns,
+                   csv->separator == '\t'  ? "tab"
+                   : csv->separator == ';' ? "\";\""
+                                           : "\",\"");
 }
 
 static enum np_status row_time(struct np_file *file, struct csv *csv, struct np_error *err)
 {
     const char *text = csv->fields[csv->time];
 
-    if (np_time_field(text, csv->form, csv->decimal_comma, file->options.start_ns, file->options.utc_offset_ns,
-                      &csv->time_ns))
+    if (np_time_field(text, csv->form, csv->decimal_comma, file->options.start_ns,
+                      file->options.utc_offset_ns, &csv->time_ns))
         return NP_OK;
-    return np_fail(err, NP_EDATA,
-                   "%s:%lld: the time \"%.64s\" (column %zu) %s", file->name, (long long)csv->lines.number, text, csv->time + 1,
-                   csv->form == NP_TIME_NONE ? "can be read neither as a date (2025-04-28T11:00:00.5Z, 28-Apr-2025 11:00:00) nor "
-                   "as a number of seconds; --time-column names another column" :
-                   csv->form == NP_TIME_DATE ? "is no date such as those before it" : "is no number such as those before it");
+    return np_fail(err, NP_EDATA, "%s:%lld: the time \"%.64s\" (column %zu) %s", file->name,
+                   (long long)csv->lines.number, text, csv->time + 1,
+                   csv->form == NP_TIME_NONE
+                       ? "can be read neither as a date (2025-04-28T11:00:00.5Z, 28-Apr-2025 11:00:00) nor "
+                         "as a number of seconds; --time-column names another column"
+                   : csv->form == NP_TIME_DATE ? "is no date such as those before it"
+                                               : "is no number such as those before it");
 }
 
 /* Which column holds the times; the fields of the first row of data are at hand, header holds the names. */
@@ -111,8 +115,10 @@ static enum np_status choose_time(struct np_file *file, struct csv *csv, char **
             if (strcmp(header[i], wanted) == 0)
                 csv->time = i;
         if (csv->time == NO_COLUMN)
-            return np_fail(err, NP_ECONFIG, "%s: no column \"%s\" to take the times from; the first is \"%.64s\", the last \"%.64s\"",
-                           file->name, wanted, header[0], header[csv->n_columns - 1]);
+            return np_fail(
+                err, NP_ECONFIG,
+                "%s: no column \"%s\" to take the times from; the first is \"%.64s\", the last \"%.64s\"",
+                file->name, wanted, header[0], header[csv->n_columns - 1]);
     } else if (np_time_form(csv->fields[0], csv->decimal_comma) != NP_TIME_DATE) {
         for (size_t k = 0; k < sizeof names / sizeof names[0] && csv->time == NO_COLUMN; k++)
             for (size_t i = 0; i < csv->n_columns && csv->time == NO_COLUMN; i++)
@@ -138,13 +144,15 @@ static void unit_of(const char *name, char out[32])
     }
 }
 
-static enum np_status name_channels(struct np_file *file, struct csv *csv, char **header, struct np_error *err)
+static enum np_status name_channels(struct np_file *file, struct csv *csv, char **header,
+                                    struct np_error *err)
 {
     size_t n = csv->n_columns - (csv->time != NO_COLUMN), channel = 0;
     enum np_status st;
 
     if (n == 0)
-        return np_fail(err, NP_EDATA, "%s:1: only a time column; at least one column of samples is needed", file->name);
+        return np_fail(err, NP_EDATA, "%s:1: only a time column; at least one column of samples is needed",
+                       file->name);
     st = np_file_channels(file, n, err);
     for (size_t i = 0; i < csv->n_columns && st == NP_OK; i++) {
         char name[32], unit[32];
@@ -195,7 +203,8 @@ static enum np_status read_header(struct np_file *file, struct csv *csv, struct 
     }
     csv->n_columns = np_fields_split(first, csv->separator, true, header, csv->n_columns);
     if (csv->n_columns == 0 || csv->n_columns > MAX_COLUMNS) {
-        st = np_fail(err, NP_EDATA, "%s:1: %s", file->name, csv->n_columns ? "more than 65536 columns" : "a quote is not closed");
+        st = np_fail(err, NP_EDATA, "%s:1: %s", file->name,
+                     csv->n_columns ? "more than 65536 columns" : "a quote is not closed");
         goto out;
     }
     csv->header = !all_numbers(header, csv->n_columns);
@@ -207,7 +216,8 @@ static enum np_status read_header(struct np_file *file, struct csv *csv, struct 
     }
     st = next_row(csv, err);
     if (st == NP_EEND)
-        st = np_fail(err, NP_EDATA, "%s:%lld: no row of data after the header", file->name, (long long)csv->lines.number);
+        st = np_fail(err, NP_EDATA, "%s:%lld: no row of data after the header", file->name,
+                     (long long)csv->lines.number);
     if (st == NP_OK)
         st = choose_time(file, csv, header, err);
     if (st == NP_OK)
@@ -279,16 +289,21 @@ static enum np_status take_row(struct np_file *file, struct csv *csv, struct np_
     for (size_t i = 0; i < csv->n_columns; i++) {
         if (i == csv->time)
             continue;
-        if (np_file_number(csv->fields[i], csv->decimal_comma, np_file_samples(blocks, channel) + n) == NP_NUMBER_BAD)
-            return np_fail(err, NP_EDATA, "%s:%lld: column %zu (%.64s): \"%.64s\" is not a finite number (empty or NaN: missing)",
-                           file->name, (long long)csv->lines.number, i + 1, file->channels[channel].name, csv->fields[i]);
+        if (np_file_number(csv->fields[i], csv->decimal_comma, np_file_samples(blocks, channel) + n) ==
+            NP_NUMBER_BAD)
+            return np_fail(
+                err, NP_EDATA,
+                "%s:%lld: column %zu (%.64s): \"%.64s\" is not a finite number (empty or NaN: missing)",
+                file->name, (long long)csv->lines.number, i + 1, file->channels[channel].name,
+                csv->fields[i]);
         channel++;
     }
     return NP_OK;
 }
 
 /* Reads a row unless one is pending, and finds its place. @param fits  false: it begins a new block */
-static enum np_status place_row(struct np_file *file, struct csv *csv, bool first, bool *fits, struct np_error *err)
+static enum np_status place_row(struct np_file *file, struct csv *csv, bool first, bool *fits,
+                                struct np_error *err)
 {
     enum np_status st = csv->pending ? NP_OK : next_row(csv, err);
 
@@ -352,4 +367,5 @@ static void close_csv(struct np_file *file)
     file->state = NULL;
 }
 
-const struct np_file_reader np_file_reader_csv = {.match = match, .open = open_csv, .next = next, .close = close_csv};
+const struct np_file_reader np_file_reader_csv = {
+    .match = match, .open = open_csv, .next = next, .close = close_csv};

@@ -8,7 +8,7 @@
 
 #include "pipeline/record.h"
 
-#define LINE_START 65536
+#define LINE_START     65536
 #define LINE_MAX_BYTES (16u << 20)
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -25,8 +25,8 @@ static enum np_status refill(struct np_lines *lines, struct np_error *err)
         char *more;
 
         if (lines->capacity >= LINE_MAX_BYTES)
-            return np_fail(err, NP_EDATA, "%s:%lld: a line longer than 16 MB: is this a text file?", lines->name,
-                           (long long)lines->number + 1);
+            return np_fail(err, NP_EDATA, "%s:%lld: a line longer than 16 MB: is this a text file?",
+                           lines->name, (long long)lines->number + 1);
         more = realloc(lines->buffer, lines->capacity * 2);
         if (!more)
             return np_fail(err, NP_ENOMEM, "%s: out of memory for a line", lines->name);
@@ -53,7 +53,8 @@ enum np_status np_lines_next(struct np_lines *lines, char **line, struct np_erro
         if (!lines->buffer)
             return np_fail(err, NP_ENOMEM, "%s: out of memory for a line", lines->name);
     }
-    while (!(end = memchr(lines->buffer + lines->begin + searched, '\n', lines->end - lines->begin - searched)) &&
+    while (!(end = memchr(lines->buffer + lines->begin + searched, '\n',
+                          lines->end - lines->begin - searched)) &&
            !lines->last) {
         enum np_status st;
 
@@ -71,8 +72,8 @@ enum np_status np_lines_next(struct np_lines *lines, char **line, struct np_erro
     lines->begin += length + (end != NULL);
     (*line)[length] = '\0';
     if (memchr(*line, '\0', length))
-        return np_fail(err, NP_EDATA, "%s:%lld: a NUL byte: this is no text in UTF-8 or an 8-bit code page", lines->name,
-                       (long long)lines->number);
+        return np_fail(err, NP_EDATA, "%s:%lld: a NUL byte: this is no text in UTF-8 or an 8-bit code page",
+                       lines->name, (long long)lines->number);
     if (length && (*line)[length - 1] == '\r')
         (*line)[length - 1] = '\0';
     return NP_OK;
@@ -140,12 +141,12 @@ size_t np_fields_split(char *line, char separator, bool quoted, char **fields, s
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
-/* Digits of up to 2^53 and a power of ten up to 22 give the correctly rounded double with one operation (Clinger,
- * "How to read floating point numbers accurately", 1990); all else goes to strtod. */
+/* Digits of up to 2^53 and a power of ten up to 22 give the correctly rounded double with one operation
+ * (Clinger, "How to read floating point numbers accurately", 1990); all else goes to strtod. */
 static bool quick_double(const char *text, char point, double *value)
 {
-    static const double ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     uint64_t digits = 0;
     int n = 0, decimals = 0;
     bool negative = *text == '-';
@@ -171,7 +172,8 @@ static bool slow_double(const char *text, char point, double *value)
     double parsed;
 
     /* strtod also reads hexadecimal, inf and nan, which no recording means */
-    if (n == 0 || n >= sizeof copy || text[strspn(text, point == ',' ? "+-0123456789.,eE" : "+-0123456789.eE")] != '\0')
+    if (n == 0 || n >= sizeof copy ||
+        text[strspn(text, point == ',' ? "+-0123456789.,eE" : "+-0123456789.eE")] != '\0')
         return false;
     memcpy(copy, text, n + 1);
     for (char *at = copy; *at; at++)
@@ -290,15 +292,19 @@ enum np_time_form np_time_form(const char *text, bool decimal_comma)
     if (!double_parse(text, decimal_comma, &value))
         return NP_TIME_NONE;
     value = fabs(value);
-    return value < 1e8 ? NP_TIME_SECONDS : value < 1e11 ? NP_TIME_EPOCH_S : value < 1e14 ? NP_TIME_EPOCH_MS :
-           value < 1e17 ? NP_TIME_EPOCH_US : NP_TIME_EPOCH_NS;
+    return value < 1e8    ? NP_TIME_SECONDS
+           : value < 1e11 ? NP_TIME_EPOCH_S
+           : value < 1e14 ? NP_TIME_EPOCH_MS
+           : value < 1e17 ? NP_TIME_EPOCH_US
+                          : NP_TIME_EPOCH_NS;
 }
 
 bool np_time_field(const char *text, enum np_time_form form, bool decimal_comma, int64_t start_ns,
                    int64_t utc_offset_ns, int64_t *ns)
 {
     static const int exponents[] = {
-        [NP_TIME_SECONDS] = 9, [NP_TIME_EPOCH_S] = 9, [NP_TIME_EPOCH_MS] = 6, [NP_TIME_EPOCH_US] = 3, [NP_TIME_EPOCH_NS] = 0,
+        [NP_TIME_SECONDS] = 9,  [NP_TIME_EPOCH_S] = 9,  [NP_TIME_EPOCH_MS] = 6,
+        [NP_TIME_EPOCH_US] = 3, [NP_TIME_EPOCH_NS] = 0,
     };
     double value;
 

@@ -31,9 +31,11 @@ void np_lines_reset(struct np_lines *lines);
 void np_lines_free(struct np_lines *lines);
 
 /**
- * Splits a line in place at separator; quotes ("..", "" inside for one) are taken off if quoted is set, and spaces around fields.
+ * Splits a line in place at separator; quotes ("..", "" inside for one) are taken off if quoted is set, and
+ * spaces around fields.
  * @param fields  [max] set to the fields; borrowed from line
- * @return how many fields there are (it may be more than max: those are counted, not stored); 0: a quote is not closed
+ * @return how many fields there are (it may be more than max: those are counted, not stored); 0: a quote is
+ *     not closed
  */
 size_t np_fields_split(char *line, char separator, bool quoted, char **fields, size_t max);
 

@@ -1,5 +1,5 @@
-/* WAV: RIFF/WAVE (Microsoft Multimedia Programming Interface 1.0, 1991; WAVE_FORMAT_EXTENSIBLE, 2007) and RF64 (EBU
- * Tech 3306). All little-endian. */
+/* WAV: RIFF/WAVE (Microsoft Multimedia Programming Interface 1.0, 1991; WAVE_FORMAT_EXTENSIBLE, 2007) and
+ * RF64 (EBU Tech 3306). All little-endian. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,20 +7,20 @@
 
 #include "ingest/file_reader.h"
 
-#define FORMAT_PCM 1
-#define FORMAT_FLOAT 3
+#define FORMAT_PCM        1
+#define FORMAT_FLOAT      3
 #define FORMAT_EXTENSIBLE 0xfffe
-#define MAX_CHANNELS 1024
+#define MAX_CHANNELS      1024
 
 struct wav {
-    int format;                   /* FORMAT_PCM or FORMAT_FLOAT */
+    int format; /* FORMAT_PCM or FORMAT_FLOAT */
     int bits;
     unsigned n_channels;
-    size_t frame;                 /* bytes of one sample of all channels */
-    uint64_t data, length;        /* the samples' place [bytes]; length UINT64_MAX: to the end of the file */
-    uint64_t read;                /* frames given so far */
+    size_t frame;          /* bytes of one sample of all channels */
+    uint64_t data, length; /* the samples' place [bytes]; length UINT64_MAX: to the end of the file */
+    uint64_t read;         /* frames given so far */
     unsigned char *buffer;
-    size_t capacity;              /* [bytes] */
+    size_t capacity; /* [bytes] */
 };
 
 static uint32_t le16(const unsigned char *at)
@@ -41,7 +41,8 @@ static uint64_t le64(const unsigned char *at)
 static bool match(const unsigned char *head, size_t n, const char *extension)
 {
     (void)extension;
-    return n >= 12 && (memcmp(head, "RIFF", 4) == 0 || memcmp(head, "RF64", 4) == 0) && memcmp(head + 8, "WAVE", 4) == 0;
+    return n >= 12 && (memcmp(head, "RIFF", 4) == 0 || memcmp(head, "RF64", 4) == 0) &&
+           memcmp(head + 8, "WAVE", 4) == 0;
 }
 
 static enum np_status read_format(struct np_file *file, struct wav *wav, uint64_t at, uint32_t size,
@@ -56,7 +57,7 @@ static enum np_status read_format(struct np_file *file, struct wav *wav, uint64_
         return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": the fmt chunk is cut short", file->name, at);
     format = (int)le16(chunk);
     if (format == FORMAT_EXTENSIBLE && n >= 26)
-        format = (int)le16(chunk + 24);      /* the first two bytes of the GUID */
+        format = (int)le16(chunk + 24); /* the first two bytes of the GUID */
     wav->format = format;
     wav->n_channels = le16(chunk + 2);
     rate = le32(chunk + 4);
@@ -65,14 +66,17 @@ static enum np_status read_format(struct np_file *file, struct wav *wav, uint64_
     if (!(format == FORMAT_PCM && (wav->bits == 16 || wav->bits == 24 || wav->bits == 32)) &&
         !(format == FORMAT_FLOAT && (wav->bits == 32 || wav->bits == 64)))
         return np_fail(err, NP_EDATA,
-                       "%s: byte %" PRIu64 ": sample format %d with %d bits; PCM of 16, 24 or 32 bits and float of 32 or 64 "
-                       "bits can be read", file->name, at, format, wav->bits);
+                       "%s: byte %" PRIu64
+                       ": sample format %d with %d bits; PCM of 16, 24 or 32 bits and float of 32 or 64 "
+                       "bits can be read",
+                       file->name, at, format, wav->bits);
     if (wav->n_channels < 1 || wav->n_channels > MAX_CHANNELS)
-        return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": %u channels, 1 to %d are allowed", file->name, at + 2,
-                       wav->n_channels, MAX_CHANNELS);
+        return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": %u channels, 1 to %d are allowed", file->name,
+                       at + 2, wav->n_channels, MAX_CHANNELS);
     wav->frame = (size_t)wav->n_channels * (size_t)wav->bits / 8;
     if (align != wav->frame)
-        return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": frames of %u bytes where %u channels of %d bits need %zu",
+        return np_fail(err, NP_EDATA,
+                       "%s: byte %" PRIu64 ": frames of %u bytes where %u channels of %d bits need %zu",
                        file->name, at + 12, align, wav->n_channels, wav->bits, wav->frame);
     if (rate == 0 && file->options.rate_hz == 0)
         return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": a sampling rate of 0", file->name, at + 4);
@@ -108,12 +112,13 @@ static enum np_status find_samples(struct np_file *file, struct wav *wav, struct
         }
         if (memcmp(head, "data", 4) == 0) {
             if (!wav->frame)
-                return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": a data chunk before any fmt chunk", file->name, at - 8);
+                return np_fail(err, NP_EDATA, "%s: byte %" PRIu64 ": a data chunk before any fmt chunk",
+                               file->name, at - 8);
             wav->data = at;
             wav->length = size;
             if (size == UINT32_MAX && rf64)
                 wav->length = long_data;
-            else if (size == UINT32_MAX || size == 0)      /* written by a program that could not seek back */
+            else if (size == UINT32_MAX || size == 0) /* written by a program that could not seek back */
                 wav->length = UINT64_MAX;
             return NP_OK;
         }
@@ -186,11 +191,14 @@ static enum np_status next(struct np_file *file, struct np_blocks *blocks, struc
     if (left < (uint64_t)rows * wav->frame)
         rows = (size_t)(left / wav->frame);
     if (rows == 0 && left > 0)
-        return np_fail(err, NP_EDATA, "%s: byte %" PRIi64 ": %" PRIu64 " bytes are left over, a frame has %zu", file->name,
+        return np_fail(err, NP_EDATA,
+                       "%s: byte %" PRIi64 ": %" PRIu64 " bytes are left over, a frame has %zu", file->name,
                        file->done, left, wav->frame);
     got = rows ? fread(wav->buffer, 1, rows * wav->frame, file->stream) : 0;
     if (got < rows * wav->frame && (wav->length != UINT64_MAX || got % wav->frame != 0) && got < wav->frame)
-        return np_fail(err, NP_EDATA, "%s: byte %" PRIi64 ": the file ends after %" PRIu64 " samples in the middle of its data",
+        return np_fail(err, NP_EDATA,
+                       "%s: byte %" PRIi64 ": the file ends after %" PRIu64
+                       " samples in the middle of its data",
                        file->name, file->done + (int64_t)got, wav->read);
     rows = got / wav->frame;
     if (rows == 0)
@@ -225,4 +233,5 @@ static void close_wav(struct np_file *file)
     file->state = NULL;
 }
 
-const struct np_file_reader np_file_reader_wav = {.match = match, .open = open_wav, .next = next, .close = close_wav};
+const struct np_file_reader np_file_reader_wav = {
+    .match = match, .open = open_wav, .next = next, .close = close_wav};

@@ -6,6 +6,8 @@
 
 #include "pipeline/pipeline.h"
 
+#define NP_NAME_MAX_BYTES 200    /* of a sensor or a channel */
+
 /** Consecutive samples of one channel of one sensor. NaN: missing. */
 struct np_block {
     const char *sensor;           /* NUL-terminated; borrowed until the next decode */

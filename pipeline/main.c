@@ -1,6 +1,7 @@
 #include "pipeline/cli.h"
 
 extern const struct np_command np_cmd_check;
+extern const struct np_command np_cmd_feed;
 extern const struct np_command np_cmd_operators;
 extern const struct np_command np_cmd_replay;
 extern const struct np_command np_cmd_run;
@@ -10,6 +11,9 @@ int main(int argc, char **argv)
 {
     static const struct np_command *const commands[] = {
         &np_cmd_check,
+#ifdef NP_KAFKA
+        &np_cmd_feed,
+#endif
         &np_cmd_operators,
         &np_cmd_replay,
 #ifdef NP_KAFKA

@@ -20,17 +20,18 @@ struct recording {
     struct np_file *file;
     const struct np_file_info *info;
     size_t n, n_blocks, n_channels;
-    float **x;                    /* [n_channels][n] */
-    int64_t *times;               /* [n] of channel 0 */
-    size_t block_at[4096];        /* first sample of each block */
+    float **x;             /* [n_channels][n] */
+    int64_t *times;        /* [n] of channel 0 */
+    size_t block_at[4096]; /* first sample of each block */
     double rate_at[4096];
-    enum np_status status;        /* that ended reading */
+    enum np_status status; /* that ended reading */
     struct np_error err;
 };
 
 static inline int64_t time_in_block(const struct np_block *block, uint32_t i)
 {
-    return block->times ? block->times[i] : block->t0_ns + (int64_t)(1e9L * i / (long double)block->rate_hz + 0.5L);
+    return block->times ? block->times[i]
+                        : block->t0_ns + (int64_t)(1e9L * i / (long double)block->rate_hz + 0.5L);
 }
 
 static inline void recording_take(struct recording *all, const struct np_blocks *blocks)
@@ -54,7 +55,8 @@ static inline void recording_take(struct recording *all, const struct np_blocks 
 }
 
 /* Opens and reads all; the status that ended it is left in all->status (NP_EEND if whole). */
-static inline void recording_read(struct recording *all, const char *path, const struct np_file_options *options)
+static inline void recording_read(struct recording *all, const char *path,
+                                  const struct np_file_options *options)
 {
     struct np_blocks blocks = {0};
 
@@ -80,7 +82,8 @@ static inline void recording_free(struct recording *all)
 }
 
 /* Reads a file that must be whole. */
-static inline void recording_read_whole(struct recording *all, const char *path, const struct np_file_options *options)
+static inline void recording_read_whole(struct recording *all, const char *path,
+                                        const struct np_file_options *options)
 {
     recording_read(all, path, options);
     if (all->status != NP_EEND)
@@ -124,8 +127,8 @@ static inline const char *data_file(const char *name)
 static inline void assert_error(const struct recording *all, enum np_status status, const char *part)
 {
     if (all->status != status || !strstr(all->err.text, part))
-        fail_msg("wanted %s with \"%s\", got %s: %s", np_status_name(status), part, np_status_name(all->status),
-                 all->status == NP_EEND ? "" : all->err.text);
+        fail_msg("wanted %s with \"%s\", got %s: %s", np_status_name(status), part,
+                 np_status_name(all->status), all->status == NP_EEND ? "" : all->err.text);
 }
 
 #endif

@@ -107,7 +107,7 @@ static void the_110_kv_record_dips_to_five_and_a_half_percent(void **state)
     recording_read_whole(&all, data_file("comtrade_real_relays/2.cfg"), &with_digital);
     assert_string_equal(all.info->format, "COMTRADE 1999 BINARY");
     assert_int_equal(all.n_channels, 55 + 112);
-    assert_int_equal(all.n, 19680);            /* one more than the configuration says */
+    assert_int_equal(all.n, 19680); /* one more than the configuration says */
     assert_string_equal(all.info->channels[0].name, "Ua_1СШ-110_ТН_110кВ");
     assert_string_equal(all.info->channels[0].unit, "kV");
     assert_int_equal(all.info->channels[0].recorded, 'P');
@@ -145,7 +145,7 @@ static void a_channels_skew_shifts_its_times(void **state)
     assert_int_equal(blocks.items[0].t0_ns, at("2016-08-22T16:04:22Z"));
     assert_int_equal(blocks.items[1].t0_ns - blocks.items[0].t0_ns, 13000);
     assert_int_equal(blocks.items[10].t0_ns - blocks.items[0].t0_ns, 130000);
-    assert_int_equal(blocks.n, 55);            /* digital channels are left out unless asked for */
+    assert_int_equal(blocks.n, 55); /* digital channels are left out unless asked for */
     np_file_close(file);
     np_blocks_free(&blocks);
 }
@@ -167,8 +167,8 @@ static void without_sampling_rates_the_time_stamps_tell(void **state)
     assert_near("VA before the fault", before, 58.73, 0.05);
     magnitude = channel(&all, "SRC 1  Vag Mag");
     assert_near("the relay's own phasor of VA in kV", (double)all.x[magnitude][200], 194.95, 0.15);
-    assert_near("VA as a primary value in kV", before * all.info->channels[4].primary / all.info->channels[4].secondary / 1000, 193.8,
-                0.1);
+    assert_near("VA as a primary value in kV",
+                before * all.info->channels[4].primary / all.info->channels[4].secondary / 1000, 193.8, 0.1);
     rms_range(all.x[5] + 404, all.n - 404, 16, &low, &high);
     assert_near("VB highest after the fault in percent", 100 * high / rms(all.x[5], 320), 34.9, 0.5);
     rms_range(all.x[6] + 400, all.n - 400, 16, &low, &high);
@@ -203,7 +203,7 @@ static void a_record_of_32_bits_is_read(void **state)
     assert_int_equal(all.n, 202);
     assert_int_equal(all.n_channels, 337);
     assert_float_equal(all.info->rate_hz, 2000, 0);
-    assert_true(all.info->trigger_ns == NP_NULL_LONG);       /* it says 1970 */
+    assert_true(all.info->trigger_ns == NP_NULL_LONG); /* it says 1970 */
     assert_near("Id, sample 1", (double)all.x[3][1], -0.001625, 1e-9);
     recording_free(&all);
 }
@@ -220,7 +220,8 @@ static void the_simulated_fault_has_its_residual_voltage(void **state)
     assert_int_equal(all.n, 40001);
     before = rms(all.x[1] + 5000, 100000 / 60 * 6);
     assert_near("U_B before the fault", before, 2387.5, 3);
-    assert_near("residual voltage in percent", 100 * rms(all.x[1] + 30000, 100000 / 60 * 6) / before, 39.06, 0.3);
+    assert_near("residual voltage in percent", 100 * rms(all.x[1] + 30000, 100000 / 60 * 6) / before, 39.06,
+                0.3);
     recording_free(&all);
 }
 
@@ -228,8 +229,10 @@ static void the_simulated_fault_has_its_residual_voltage(void **state)
 static void forms_of_one_record_hold_the_same_values(void **state)
 {
     static const char *const pairs[][2] = {
-        {"sample_ascii.cfg", "sample_ascii.dat"}, {"sample_ascii_utf-8.cfg", "sample_ascii.dat"},
-        {"sample_iso8859-1.cfg", "sample_iso8859-1.dat"}, {"sample_sub_char.cfg", "sample_ascii.dat"},
+        {"sample_ascii.cfg", "sample_ascii.dat"},
+        {"sample_ascii_utf-8.cfg", "sample_ascii.dat"},
+        {"sample_iso8859-1.cfg", "sample_iso8859-1.dat"},
+        {"sample_sub_char.cfg", "sample_ascii.dat"},
     };
     struct np_file_options digital = {.digital = true};
     struct recording cff, all;
@@ -249,8 +252,10 @@ static void forms_of_one_record_hold_the_same_values(void **state)
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         const char *data = getenv("NP_DATA") ? getenv("NP_DATA") : "../shared/data";
 
-        snprintf(command, sizeof command, "cp %s/comtrade_format_samples/%s %s/a.cfg && cp %s/comtrade_format_samples/%s %s/a.Dat"
-                 " && mv %s/a.Dat %s/a.dat", data, pairs[i][0], folder, data, pairs[i][1], folder, folder, folder);
+        snprintf(command, sizeof command,
+                 "cp %s/comtrade_format_samples/%s %s/a.cfg && cp %s/comtrade_format_samples/%s %s/a.Dat"
+                 " && mv %s/a.Dat %s/a.dat",
+                 data, pairs[i][0], folder, data, pairs[i][1], folder, folder, folder);
         assert_int_equal(system(command), 0);
         snprintf(path, sizeof path, "%s/a.cfg", folder);
         recording_read_whole(&all, path, &digital);
@@ -271,7 +276,8 @@ static void copy_as(const char *folder, const char *from, const char *to)
 {
     char command[2048];
 
-    snprintf(command, sizeof command, "cp %s %s/%s && chmod u+w %s/%s", data_file(from), folder, to, folder, to);
+    snprintf(command, sizeof command, "cp %s %s/%s && chmod u+w %s/%s", data_file(from), folder, to, folder,
+             to);
     assert_int_equal(system(command), 0);
 }
 
@@ -344,12 +350,12 @@ static void a_small_record_reads_as_written(void **state)
         fail_msg("%s", all.err.text);
     assert_int_equal(all.n, 4);
     assert_int_equal(all.n_blocks, 2);
-    assert_int_equal(all.times[0], at("2024-02-01T03:04:05.00002Z"));      /* with U's skew of 20 us */
+    assert_int_equal(all.times[0], at("2024-02-01T03:04:05.00002Z")); /* with U's skew of 20 us */
     assert_int_equal(all.times[2], at("2024-02-01T03:04:05.00202Z"));
     assert_int_equal(all.times[3], at("2024-02-01T03:04:05.00402Z"));
     assert_float_equal(all.x[0][0], 2, 0);
     assert_true(isnan(all.x[0][2]) && isnan(all.x[1][1]));
-    assert_float_equal(all.x[1][3], 99999, 0);                             /* it lies inside the channel's range */
+    assert_float_equal(all.x[1][3], 99999, 0); /* it lies inside the channel's range */
     assert_float_equal(all.x[2][1], 1, 0);
     recording_free(&all);
     /* the first revision's dates begin with the month */

@@ -156,7 +156,8 @@ static void times_rounded_when_written_still_give_the_rate(void **state)
 
 static void without_a_time_column_rate_and_start_tell_the_times(void **state)
 {
-    const struct np_file_options options = {.time_column = "none", .rate_hz = 4, .start_ns = 1000000000, .block_samples = 2};
+    const struct np_file_options options = {
+        .time_column = "none", .rate_hz = 4, .start_ns = 1000000000, .block_samples = 2};
     struct recording all;
 
     (void)state;
@@ -182,7 +183,8 @@ static void damaged_files_are_told_with_their_line(void **state)
         {"t,a\n0,1\n1,2x\n", "a.csv:3: column 2 (a): \"2x\" is not a finite number"},
         {"t,a\n0,1\n1,1e99\n", "a.csv:3: column 2 (a): \"1e99\" is not a finite number"},
         {"t,a\n0,1\nx,2\n", "a.csv:3: the time \"x\" (column 1) is no number"},
-        {"t,a\n2024-01-01T00:00:00Z,1\n2024-13-01T00:00:00Z,2\n", "a.csv:3: the time \"2024-13-01T00:00:00Z\" (column 1) is no date"},
+        {"t,a\n2024-01-01T00:00:00Z,1\n2024-13-01T00:00:00Z,2\n",
+         "a.csv:3: the time \"2024-13-01T00:00:00Z\" (column 1) is no date"},
         {"t,a\nmonday,1\n", "a.csv:2: the time \"monday\" (column 1) can be read neither"},
         {"t,a\n0,\"1\n", "a.csv:2: a quote is not closed"},
     };

@@ -23,7 +23,7 @@ static void put_int(struct wav *wav, uint64_t value, int bytes)
 static void put_header(struct wav *wav, int format, int channels, uint32_t rate, int bits, uint32_t length)
 {
     put(wav, "RIFF\0\0\0\0WAVE", 12);
-    put(wav, "LIST\3\0\0\0abc\0", 12);      /* an odd chunk and its padding */
+    put(wav, "LIST\3\0\0\0abc\0", 12); /* an odd chunk and its padding */
     put(wav, "fmt ", 4);
     put_int(wav, format == 0xfffe ? 40 : 16, 4);
     put_int(wav, (uint64_t)format, 2);
@@ -80,8 +80,8 @@ static void every_sample_format_gives_the_same_values(void **state)
         assert_int_equal(all.info->n_samples, 2);
         for (int i = 0; i < 4; i++)
             if (all.x[i % 2][i / 2] != f32[i])
-                fail_msg("format %d, %d bits, sample %d: %g instead of %g", rows[r].format, bits, i, (double)all.x[i % 2][i / 2],
-                         (double)f32[i]);
+                fail_msg("format %d, %d bits, sample %d: %g instead of %g", rows[r].format, bits, i,
+                         (double)all.x[i % 2][i / 2], (double)f32[i]);
         assert_string_equal(all.info->channels[1].name, "ch2");
         recording_free(&all);
     }
@@ -135,7 +135,7 @@ static void damaged_files_are_told_with_their_byte(void **state)
     put_header(&wav, 1, 1, 1000, 16, 200);
     put_int(&wav, 0, 7);
     read_wav(&all, &wav, NULL);
-    assert_int_equal(all.n, 3);              /* what was whole is given */
+    assert_int_equal(all.n, 3); /* what was whole is given */
     assert_error(&all, NP_EDATA, "byte 63: the file ends after 3 samples");
     recording_free(&all);
 
