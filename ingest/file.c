@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "ingest/file_reader.h"
+#include "pipeline/record.h"
 
 #define BLOCK_SAMPLES 65536
 
@@ -184,6 +185,23 @@ void np_file_close(struct np_file *file)
     free(file->sensor);
     free(file->format);
     free(file);
+}
+
+bool np_file_utc_offset(const char *text, int64_t *ns)
+{
+    char time[64];
+    int64_t utc_ns;
+    bool short_hour =
+        (*text == '-' || *text == '+') && isdigit((unsigned char)text[1]) && !isdigit((unsigned char)text[2]);
+
+    if (*text == '\0' || strlen(text) > 9)
+        return false;
+    snprintf(time, sizeof time, short_hour ? "1970-01-01T00:00:00%.1s0%s" : "1970-01-01T00:00:00%.1s%s", text,
+             text + 1);
+    if (!np_time_parse(time, &utc_ns))
+        return false;
+    *ns = -utc_ns;
+    return true;
 }
 
 /* --- for readers ------------------------------------------------------------------------------ */

@@ -54,6 +54,9 @@ struct np_file_channel {
     char recorded;                /* COMTRADE: 'P' primary or 'S' secondary values; else 0 */
 };
 
+/** Reads "+02:00", "-0530", "+2" or "Z" as local time minus UTC. @return false if it is none */
+bool np_file_utc_offset(const char *text, int64_t *ns);
+
 /** What is known of a file once it is open. Borrowed until it is closed. */
 struct np_file_info {
     const char *format;           /* "CSV", "WAV float32", "COMTRADE 1999 BINARY" */

@@ -16,10 +16,10 @@
 #define PROPERTIES_MAX 65536
 
 struct feed_conf {
-    char *topic, *simulate, *speed, *brokers, *registry, *properties, *sensor, *start, *time_column,
-        *code_page, *schema_out;
+    char *topic, *simulate, *speed, *brokers, *registry, *properties, *sensor, *start, *utc_offset,
+        *time_column, *code_page, *schema_out;
     int format, encoding;
-    int64_t block_ns, duration_ns, utc_offset_ns;
+    int64_t block_ns, duration_ns;
     double rate_hz;
     bool digital;
 };
@@ -57,8 +57,8 @@ static const struct np_option feed_flags[] = {
      "Stop after so much data (default: all of it)."},
     {"rate", NP_OPT_FREQUENCY, offsetof(struct feed_conf, rate_hz), NULL, "0", 0, 1e7, NULL, false,
      "The sampling rate, where the file's own is missing or wrong."},
-    {"utc-offset", NP_OPT_DURATION, offsetof(struct feed_conf, utc_offset_ns), NULL, "", 0, 0, NULL, false,
-     "How much times without a zone are ahead of UTC: 2h."},
+    {"utc-offset", NP_OPT_TEXT, offsetof(struct feed_conf, utc_offset), NULL, "", 0, 0, NULL, false,
+     "Local time minus UTC, for times that state no zone: +02:00, -0530 (default: they are UTC)."},
     {"time-column", NP_OPT_TEXT, offsetof(struct feed_conf, time_column), NULL, "", 0, 0, NULL, false,
      "CSV: name of the column with the time; none: there is none, --rate and --start tell the times."},
     {"code-page", NP_OPT_TEXT, offsetof(struct feed_conf, code_page), NULL, "", 0, 0, NULL, false,
@@ -218,6 +218,10 @@ static enum np_status parse_source(const struct feed_conf *conf, int n_files, st
     if (conf->start && !np_time_parse(conf->start, &options->start_ns))
         return np_fail(err, NP_ECONFIG, "--start is \"%.60s\"; allowed: a time such as 2026-03-01T12:00:00Z",
                        conf->start);
+    if (conf->utc_offset && !np_file_utc_offset(conf->utc_offset, &options->utc_offset_ns))
+        return np_fail(err, NP_ECONFIG,
+                       "--utc-offset is \"%.60s\"; allowed: an offset such as +02:00 or -0530",
+                       conf->utc_offset);
     if (!conf->simulate)
         return NP_OK;
     st = np_simulate_parse(spec, conf->simulate, err);
@@ -258,7 +262,6 @@ static enum np_status feed_all(const struct feed_conf *conf, int n_files, char *
     };
     struct np_file_options file_options = {
         .sensor = conf->sensor,
-        .utc_offset_ns = conf->utc_offset_ns,
         .rate_hz = conf->rate_hz,
         .time_column = conf->time_column,
         .code_page = conf->code_page,

@@ -67,6 +67,24 @@ static void times_without_a_zone_take_the_offset_and_others_do_not(void **state)
     recording_free(&all);
 }
 
+static void offsets_from_utc_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t minutes;
+    } rows[] = {{"+02:00", 120}, {"-0530", -330}, {"+2", 120}, {"-11", -660}, {"Z", 0}};
+    static const char *const wrong[] = {"", "2h", "+25:00", "+", "CET"};
+    int64_t ns;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(np_file_utc_offset(rows[i].text, &ns));
+        assert_int_equal(ns, rows[i].minutes * 60000000000);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(np_file_utc_offset(wrong[i], &ns));
+}
+
 static void separators_quotes_line_ends_and_a_mark_are_all_read(void **state)
 {
     static const char *const texts[] = {
@@ -275,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_of_time_gives_the_same_instants),
         cmocka_unit_test(times_without_a_zone_take_the_offset_and_others_do_not),
+        cmocka_unit_test(offsets_from_utc_are_read),
         cmocka_unit_test(separators_quotes_line_ends_and_a_mark_are_all_read),
         cmocka_unit_test(empty_and_nan_fields_are_missing_samples),
         cmocka_unit_test(a_gap_in_equal_steps_begins_a_new_block),
