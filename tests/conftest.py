@@ -40,7 +40,7 @@ def servers():
 @pytest.fixture
 def name(request):
     """A word for topics, groups and databases that no other test uses."""
-    word = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().replace("test_", ""))[:40].strip("-")
+    word = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().replace("test_", ""))[:28].strip("-")
     return f"{word}-{next(_numbers)}"
 
 

@@ -113,7 +113,8 @@ class Servers:
         return name
 
     def delete_topic(self, name):
-        for done in AdminClient({"bootstrap.servers": self.kafka}).delete_topics([name]).values():
+        admin = AdminClient({"bootstrap.servers": self.kafka})
+        for done in admin.delete_topics([name]).values():
             done.result(30)
 
     def produce(self, topic, messages):
