@@ -245,6 +245,29 @@ out:
     return st;
 }
 
+enum np_status np_topics_look(const struct np_pipeline *pipeline, struct np_error *err)
+{
+    struct needs needs = {.items = calloc(pipeline->n_inputs + 1, sizeof *needs.items)};
+    rd_kafka_t *rk = NULL;
+    enum np_status st;
+
+    if (!needs.items)
+        return np_fail(err, NP_ENOMEM, "out of memory for topics");
+    for (size_t i = 0; i < pipeline->n_inputs; i++) {
+        add_need(&needs, pipeline->inputs[i].topic, 0, false);
+        needs.items[needs.n - 1].input = true;
+    }
+    st = np_kafka_open(&rk, RD_KAFKA_PRODUCER, pipeline, NULL, NULL, NULL, NULL, err);
+    if (st == NP_OK) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+        st = describe(rk, queue, &needs, err);
+        rd_kafka_queue_destroy(queue);
+        rd_kafka_destroy(rk);
+    }
+    free(needs.items);
+    return st;
+}
+
 enum np_status np_kafka_topic_facts(rd_kafka_t *rk, const char *topic, struct np_topic_facts *facts,
                                     struct np_error *err)
 {

@@ -13,4 +13,7 @@
 enum np_status np_topics_prepare(const struct np_pipeline *pipeline, struct np_topic_facts *facts,
                                  struct np_error *err);
 
+/** Only looks, for `check --connect`: a broker answers, and every input's topic exists. @return as np_topics_prepare() */
+enum np_status np_topics_look(const struct np_pipeline *pipeline, struct np_error *err);
+
 #endif
