@@ -276,7 +276,8 @@ static void compare(struct random *r, const char *writer_text, const char *reade
     struct np_error err = {0};
     unsigned char *copy = malloc(message->n + 1);
 
-    memcpy(copy, message->data, message->n);
+    if (message->n > 0)
+        memcpy(copy, message->data, message->n);
     collect(r, reader_schema, "", false, &wants);
     place = writer_text;
     CHECK(np_avro_plan_open(&plan, writer, reader, wants.items, wants.n, &err) == NP_OK, "%s, reader %s", err.text,
