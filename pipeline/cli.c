@@ -41,7 +41,8 @@ static void print_help(const struct np_command *command, FILE *out)
 static void print_commands(const struct np_command *const *commands, FILE *out)
 {
     fputs("usage: netzpuls COMMAND ...\n\n"
-          "Turns Kafka topics of grid waveforms and sensor readings into power-quality values, spectra, anomalies and\n"
+          "Turns Kafka topics of grid waveforms and sensor readings into power-quality values, spectra, "
+          "anomalies and\n"
           "alerts, exactly once, in topics and in PostgreSQL.\n\n",
           out);
     for (; *commands; commands++)
@@ -82,7 +83,8 @@ static bool unknown_flag(const struct np_command *command, const char *text)
     size_t n = 1;
     char *name = strndup(text + (strncmp(text, "--", 2) == 0 ? 2 : 1), strcspn(text, "="));
 
-    for (const struct np_option *row = command->flags; row && row->name && n < sizeof names / sizeof *names; row++)
+    for (const struct np_option *row = command->flags; row && row->name && n < sizeof names / sizeof *names;
+         row++)
         names[n++] = row->name;
     if (name)
         name[strcspn(name, "=")] = '\0';
@@ -101,7 +103,8 @@ static bool read_flag(const struct np_command *command, int argc, char **argv, i
     char *text = argv[*i];
     const char *equals = strchr(text, '='), *value;
     size_t length = strcspn(text, "=");
-    const struct np_option *row = strncmp(text, "--", 2) == 0 ? find_flag(command, text + 2, length - 2) : NULL;
+    const struct np_option *row =
+        strncmp(text, "--", 2) == 0 ? find_flag(command, text + 2, length - 2) : NULL;
     struct np_error err;
 
     if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0) {

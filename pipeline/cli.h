@@ -1,6 +1,6 @@
-/* The command line: commands as descriptors, their flags as option rows, so that parsing, errors and help are made
- * from one description. A command is one file cmd_NAME.c that exports `const struct np_command np_cmd_NAME`, and one line
- * in the table of main.c. */
+/* The command line: commands as descriptors, their flags as option rows, so that parsing, errors and help are
+ * made from one description. A command is one file cmd_NAME.c that exports `const struct np_command
+ * np_cmd_NAME`, and one line in the table of main.c. */
 #ifndef NP_CLI_H
 #define NP_CLI_H
 
@@ -19,13 +19,13 @@ struct np_command {
     int min_arguments, max_arguments;
     const char *help;             /* one line for `netzpuls help` */
     const char *text;             /* the long help: what it does, with examples; lines end in \n */
-    const struct np_option *flags;    /* row "speed" is --speed VALUE; a BOOL row stands alone: --json. NULL: none */
+    const struct np_option *flags;    /* row "speed" is --speed VALUE, a BOOL row --json. NULL: none */
     size_t conf_size;             /* of the struct that the flags fill */
     /** @param conf  the flags' values, borrowed. Data goes to stdout, everything else to stderr. */
     enum np_exit (*run)(const void *conf, int n_arguments, char **arguments);
 };
 
-/** Finds the command, reads its flags, runs it; `help`, --help and --version are answered here. @return exit status */
+/** Finds the command, reads its flags, runs it; answers `help`, --help and --version. @return exit status */
 int np_cli_run(const struct np_command *const *commands, int argc, char **argv);
 /**
  * Loads a pipeline file for a command; every mistake is printed to stderr.

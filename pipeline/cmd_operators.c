@@ -38,8 +38,9 @@ static enum np_exit operators(const void *conf, int n_arguments, char **argument
     if (op)
         return np_operator_help(op, stdout, &err) == NP_OK ? NP_EXIT_OK : np_cli_fail(&err);
     nearest = nearest_operator(arguments[0]);
-    fprintf(stderr, "netzpuls operators: there is no operator \"%s\"%s%s%s; `netzpuls operators` lists them\n", arguments[0],
-            nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
+    fprintf(stderr,
+            "netzpuls operators: there is no operator \"%s\"%s%s%s; `netzpuls operators` lists them\n",
+            arguments[0], nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
     return NP_EXIT_MISTAKE;
 }
 

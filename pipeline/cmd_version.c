@@ -14,7 +14,8 @@ static enum np_exit version(const void *conf, int n_arguments, char **arguments)
     printf("netzpuls %s\n\nbuilt with:\n%s", NP_VERSION, NP_LIBRARIES);
     printf("\nthis build can:\n  kernels:");
     for (size_t i = 0; np_kernels_all[i]; i++)
-        printf("%s %s%s", i ? "," : "", np_kernels_all[i]->name, np_kernels_all[i]->usable() ? "" : " (not on this machine)");
+        printf("%s %s%s", i ? "," : "", np_kernels_all[i]->name,
+               np_kernels_all[i]->usable() ? "" : " (not on this machine)");
     printf("; used: %s\n  operators:", np_kernels_best()->name);
     for (size_t i = 0; np_operators[i]; i++)
         printf("%s %s", i ? "," : "", np_operators[i]->name);

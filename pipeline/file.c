@@ -13,7 +13,7 @@ char *np_file_read(const char *path, size_t limit, size_t *length, struct np_err
     struct stat st;
     size_t used = 0, size;
     char *text = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* a named pipe must not hang us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not hang us */
 
     if (fd == -1 || fstat(fd, &st) == -1) {
         np_fail(err, NP_ECONFIG, "cannot read %s: %s", path, strerror(errno));

@@ -13,7 +13,7 @@
  */
 char *np_file_read(const char *path, size_t limit, size_t *length, struct np_error *err);
 
-/** @return given: path itself when absolute, else path seen from the folder that holds the file `base`; NULL without memory */
+/** @return given: path if absolute, else seen from the folder of the file `base`; NULL without memory */
 char *np_file_beside(const char *base, const char *path);
 
 #endif

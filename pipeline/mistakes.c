@@ -41,7 +41,7 @@ static int by_place(const void *left, const void *right)
         return a->line < b->line ? -1 : 1;
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
-    return a < b ? -1 : a > b;    /* same place: in the order found */
+    return a < b ? -1 : a > b; /* same place: in the order found */
 }
 
 void np_mistakes_print(const struct np_mistakes *mistakes, FILE *out)
@@ -96,7 +96,8 @@ static size_t edit_distance(const char *a, size_t n, const char *b, size_t m)
             int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
 
             row[j] = smaller(smaller(above[j], row[j - 1]) + 1, above[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) && tolower((unsigned char)a[i - 2]) == y)
+            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+                tolower((unsigned char)a[i - 2]) == y)
                 row[j] = smaller(row[j], before[j - 2] + 1);
         }
         before = above;

@@ -12,7 +12,7 @@ enum { DEPTH_LIMIT = 32 };
 struct reader {
     yaml_parser_t parser;
     struct np_mistakes *mistakes;
-    bool broken;                  /* syntax error or no memory: nothing more can be read */
+    bool broken; /* syntax error or no memory: nothing more can be read */
 };
 
 static void out_of_memory(struct reader *reader)
@@ -162,7 +162,8 @@ static void refuse_extras(struct reader *reader, const struct np_node *node, con
         np_mistake_add(reader->mistakes, node, "anchors (&%s) are not supported; write the value out",
                        (const char *)anchor);
     if (tag)
-        np_mistake_add(reader->mistakes, node, "tags (%s) are not supported; leave it out", (const char *)tag);
+        np_mistake_add(reader->mistakes, node, "tags (%s) are not supported; leave it out",
+                       (const char *)tag);
 }
 
 static struct np_node *read_node(struct reader *reader, yaml_event_t *event, int depth);
@@ -239,7 +240,7 @@ static void read_map(struct reader *reader, struct np_node *map, int depth)
             yaml_event_delete(&event);
             return;
         }
-        if (event.type == YAML_SCALAR_EVENT) {    /* a key: no ${NAME} in it */
+        if (event.type == YAML_SCALAR_EVENT) { /* a key: no ${NAME} in it */
             key = read_scalar(reader, &event);
             yaml_event_delete(&event);
         } else {

@@ -1,4 +1,4 @@
-/* A YAML file as a tree in which every node knows its line and column, and the list of mistakes found in it. */
+/* A YAML file as a tree in which every node knows its line and column, and the mistakes found in it. */
 #ifndef NP_NODE_H
 #define NP_NODE_H
 
@@ -26,7 +26,7 @@ struct np_node {
 /** All mistakes of one file, in the order found. */
 struct np_mistakes {
     const char *file;            /* borrowed; the name printed before each mistake */
-    bool without_secrets;        /* set by the caller: no server will be asked, so secret files need not be there */
+    bool without_secrets;        /* set by the caller: no server will be asked, secrets need not be there */
     bool out_of_memory;          /* a mistake could not be kept */
     size_t n;
     struct np_mistake {
@@ -48,7 +48,7 @@ void np_node_free(struct np_node *node);
 
 /** @return the value under key, or NULL (also when map is NULL or no map); borrowed */
 const struct np_node *np_node_get(const struct np_node *map, const char *key);
-/** @return a scalar's text for messages: as written, so that no value of the environment (it may be a secret) is shown */
+/** @return a scalar's text for messages: as written, as a value of the environment may be a secret */
 const char *np_node_shown(const struct np_node *scalar);
 
 /** Adds "file:line:column: text"; node may be NULL (then line 1, column 1). */

@@ -16,9 +16,10 @@ static bool is_windowed(const struct np_operator *op)
 }
 
 /* All columns that options can make: every switch on, one band called "name", the defaults else. */
-static enum np_status all_columns(const struct np_operator *op, struct np_columns *columns, struct np_error *err)
+static enum np_status all_columns(const struct np_operator *op, struct np_columns *columns,
+                                  struct np_error *err)
 {
-    struct np_mistakes ignored = {0};    /* options that must be given */
+    struct np_mistakes ignored = {0}; /* options that must be given */
     enum np_status status = NP_OK;
     void *conf = calloc(1, op->conf_size + 1);
 
@@ -70,7 +71,8 @@ static const char *kind_words(const struct np_operator *op)
     if (!is_windowed(op))
         return "Streaming: takes values one by one and tells events; its step has no window.";
     if (op->exact)
-        return "Windowed: its step has a window (and a hop). Takes windows in which every sample has its place.";
+        return "Windowed: its step has a window (and a hop). Takes windows in which every sample has its "
+               "place.";
     return "Windowed: its step has a window (and a hop).";
 }
 
@@ -106,7 +108,9 @@ static enum np_status operator_markdown(const struct np_operator *op, FILE *out,
     if (status == NP_OK) {
         fprintf(out, "## %s\n\n%s %s%s\n\n", op->name, op->help, kind_words(op),
                 op->needs_uniform ? " Needs equally spaced samples." : "");
-        fputs(op->options[0].name ? "| option | value | default | meaning |\n|---|---|---|---|\n" : "No options.\n", out);
+        fputs(op->options[0].name ? "| option | value | default | meaning |\n|---|---|---|---|\n"
+                                  : "No options.\n",
+              out);
         np_options_markdown(op->options, out);
         fputc('\n', out);
         columns_markdown(columns.items, columns.n, out);
@@ -122,7 +126,8 @@ enum np_status np_operators_markdown(FILE *out, struct np_error *err)
 
     while (np_record_columns[n].name)
         n++;
-    fputs("# Operators\n\nMade by `netzpuls operators --markdown` from the operators' descriptors; edit those.\n\n"
+    fputs("# Operators\n\nMade by `netzpuls operators --markdown` from the operators' descriptors; edit "
+          "those.\n\n"
           "Columns that depend on options are shown with every switch on and one band called `name`.\n\n"
           "## Every result\n\n",
           out);

@@ -70,7 +70,8 @@ static void bands_read(const struct np_option *row, const struct np_node *map, s
     size_t most = row->max > 0 ? (size_t)row->max : MOST_BANDS;
 
     if (map->kind != NP_NODE_MAP) {
-        np_mistake_add(mistakes, map, "%s must be a map of bands, such as { low: 0..45, mains: 45..55 }", row->name);
+        np_mistake_add(mistakes, map, "%s must be a map of bands, such as { low: 0..45, mains: 45..55 }",
+                       row->name);
         return;
     }
     if (map->n > most)
@@ -86,22 +87,25 @@ static void bands_read(const struct np_option *row, const struct np_node *map, s
         bool range = item->kind == NP_NODE_SCALAR && np_range_parse(item->text, &band->from_hz, &band->to_hz);
 
         if (!is_band_name(key->text)) {
-            np_mistake_add(mistakes, key,
-                           "band name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits and _, "
-                           "at most %d in all",
-                           key->text, LONGEST_BAND_NAME);
+            np_mistake_add(
+                mistakes, key,
+                "band name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits and _, "
+                "at most %d in all",
+                key->text, LONGEST_BAND_NAME);
             continue;
         }
         if (!range) {
-            np_mistake_add(mistakes, item, "band %s%s%s%s; allowed: two frequencies, such as 45..55 or 1kHz..2kHz",
-                           key->text, item->kind == NP_NODE_SCALAR ? " is \"" : "",
+            np_mistake_add(mistakes, item,
+                           "band %s%s%s%s; allowed: two frequencies, such as 45..55 or 1kHz..2kHz", key->text,
+                           item->kind == NP_NODE_SCALAR ? " is \"" : "",
                            item->kind == NP_NODE_SCALAR ? np_node_shown(item) : "",
                            item->kind == NP_NODE_SCALAR ? "\"" : "");
             continue;
         }
         if (band->from_hz < 0 || !(band->from_hz < band->to_hz)) {
-            np_mistake_add(mistakes, item, "band %s is \"%s\"; allowed: from 0 up, and the end above the start",
-                           key->text, np_node_shown(item));
+            np_mistake_add(mistakes, item,
+                           "band %s is \"%s\"; allowed: from 0 up, and the end above the start", key->text,
+                           np_node_shown(item));
             continue;
         }
         band->name = strdup(key->text);
@@ -149,7 +153,8 @@ static size_t count_names(const char *const *names)
 }
 
 /* NP_ECONFIG without a text: the value is not one that the row allows. */
-static enum np_status parse_value(const struct np_option *row, const char *text, void *out, struct np_error *err)
+static enum np_status parse_value(const struct np_option *row, const char *text, void *out,
+                                  struct np_error *err)
 {
     void *to = field(row, out);
     double number = 0;
@@ -165,8 +170,9 @@ static enum np_status parse_value(const struct np_option *row, const char *text,
     case NP_OPT_COUNT:
     case NP_OPT_DURATION:
     case NP_OPT_SIZE:
-        if (!(row->type == NP_OPT_COUNT ? np_count_parse : row->type == NP_OPT_SIZE ? np_size_parse
-                                                                                      : np_duration_parse)(text, &whole) ||
+        if (!(row->type == NP_OPT_COUNT  ? np_count_parse
+              : row->type == NP_OPT_SIZE ? np_size_parse
+                                         : np_duration_parse)(text, &whole) ||
             !within(row, (double)whole))
             return NP_ECONFIG;
         *(int64_t *)to = whole;
@@ -174,8 +180,9 @@ static enum np_status parse_value(const struct np_option *row, const char *text,
     case NP_OPT_NUMBER:
     case NP_OPT_FREQUENCY:
     case NP_OPT_RATE:
-        if (!(row->type == NP_OPT_NUMBER ? np_number_parse : row->type == NP_OPT_RATE ? np_rate_parse
-                                                                                        : np_frequency_parse)(text, &number) ||
+        if (!(row->type == NP_OPT_NUMBER ? np_number_parse
+              : row->type == NP_OPT_RATE ? np_rate_parse
+                                         : np_frequency_parse)(text, &number) ||
             !within(row, number))
             return NP_ECONFIG;
         *(double *)to = number;
@@ -204,8 +211,8 @@ static enum np_status parse_value(const struct np_option *row, const char *text,
 }
 
 /* As np_option_value(); shown is what an error may show of the text. */
-static enum np_status option_value(const struct np_option *row, const char *text, const char *shown, void *out,
-                                   struct np_error *err)
+static enum np_status option_value(const struct np_option *row, const char *text, const char *shown,
+                                   void *out, struct np_error *err)
 {
     struct np_error inner = {0};
     enum np_status status = parse_value(row, text, out, &inner);
@@ -222,8 +229,8 @@ static enum np_status option_value(const struct np_option *row, const char *text
     if (row->type == NP_OPT_CHOICE)
         nearest = np_nearest(text, row->choices, count_names(row->choices));
     if (nearest)
-        return np_fail(err, status, "%s is \"%.200s\" (did you mean \"%s\"?); allowed: %s", row->name, shown, nearest,
-                       allowed);
+        return np_fail(err, status, "%s is \"%.200s\" (did you mean \"%s\"?); allowed: %s", row->name, shown,
+                       nearest, allowed);
     return np_fail(err, status, "%s is \"%.200s\"; allowed: %s", row->name, shown, allowed);
 }
 
@@ -240,7 +247,7 @@ static void set_default(const struct np_option *row, void *out, struct np_mistak
         *(double *)field(row, out) = NAN;
     if (!row->default_text || !row->default_text[0])
         return;
-    if (np_option_value(row, row->default_text, out, &err) != NP_OK)    /* caught by the test over all rows */
+    if (np_option_value(row, row->default_text, out, &err) != NP_OK) /* caught by the test over all rows */
         np_mistake_add(mistakes, NULL, "the default of %s: %s", row->name, err.text);
 }
 
@@ -260,7 +267,8 @@ static void read_value(const struct np_option *row, const struct np_node *node, 
         texts_free(field(row, out));
         for (size_t i = 0; i < node->n; i++) {
             if (node->items[i]->kind != NP_NODE_SCALAR)
-                np_mistake_add(mistakes, node->items[i], "%s holds a map or list; allowed: %s", row->name, allowed);
+                np_mistake_add(mistakes, node->items[i], "%s holds a map or list; allowed: %s", row->name,
+                               allowed);
             else if (texts_add(field(row, out), node->items[i]->text, &err) != NP_OK)
                 mistakes->out_of_memory = true;
         }
@@ -302,8 +310,8 @@ void np_unknown_keys(const struct np_node *map, const char *const *known, struct
         for (size_t j = 0; j < n; j++)
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", j ? ", " : "", known[j]);
         if (nearest)
-            np_mistake_add(mistakes, key, "unknown key \"%s\" (did you mean \"%s\"?); allowed: %s", key->text, nearest,
-                           list);
+            np_mistake_add(mistakes, key, "unknown key \"%s\" (did you mean \"%s\"?); allowed: %s", key->text,
+                           nearest, list);
         else
             np_mistake_add(mistakes, key, "unknown key \"%s\"; allowed: %s", key->text, list);
     }
@@ -330,8 +338,8 @@ static void find_unknown(const struct np_option *rows, const struct np_node *map
     free(known);
 }
 
-void np_options_read(const struct np_option *rows, const struct np_node *map, const char *const *skip, void *out,
-                     struct np_mistakes *mistakes)
+void np_options_read(const struct np_option *rows, const struct np_node *map, const char *const *skip,
+                     void *out, struct np_mistakes *mistakes)
 {
     for (; rows->name; rows++) {
         const struct np_node *node = np_node_get(map, rows->name);
@@ -350,12 +358,14 @@ void np_options_read(const struct np_option *rows, const struct np_node *map, co
     }
 }
 
-void np_options_parse(const struct np_option *rows, const struct np_node *map, const char *const *skip, void *out,
-                      struct np_mistakes *mistakes)
+void np_options_parse(const struct np_option *rows, const struct np_node *map, const char *const *skip,
+                      void *out, struct np_mistakes *mistakes)
 {
     if (map && map->kind != NP_NODE_MAP)
         np_mistake_add(mistakes, map, "here must stand a map of options, such as { %s: .. }",
-                       rows[0].name ? rows[0].name : skip && skip[0] ? skip[0] : "");
+                       rows[0].name      ? rows[0].name
+                       : skip && skip[0] ? skip[0]
+                                         : "");
     else if (map)
         find_unknown(rows, map, skip, mistakes);
     np_options_read(rows, map, skip, out, mistakes);

@@ -15,9 +15,11 @@ static const struct {
     [NP_OPT_COUNT] = {"a whole number", NULL, "integer", NULL},
     [NP_OPT_NUMBER] = {"a number", NULL, "number", NULL},
     [NP_OPT_DURATION] = {"a duration", "200ms", "string", "[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|min|h|d|w)"},
-    [NP_OPT_FREQUENCY] = {"a frequency", "50Hz", "number", "[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)? ?(|mHz|Hz|kHz|MHz)"},
+    [NP_OPT_FREQUENCY] = {"a frequency", "50Hz", "number",
+                          "[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)? ?(|mHz|Hz|kHz|MHz)"},
     [NP_OPT_SIZE] = {"a size", "64MB", "string", "[0-9]+(\\.[0-9]+)? ?(B|kB|KiB|MB|MiB|GB|GiB)"},
-    [NP_OPT_RATE] = {"a rate", "1 per week", "string", "[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)? per (second|minute|hour|day|week|year)"},
+    [NP_OPT_RATE] = {"a rate", "1 per week", "string",
+                     "[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)? per (second|minute|hour|day|week|year)"},
     [NP_OPT_TEXT] = {"a text", NULL, "string", NULL},
     [NP_OPT_TEXTS] = {"texts", NULL, "array", NULL},
     [NP_OPT_CHOICE] = {"one of", NULL, "string", NULL},
@@ -74,7 +76,8 @@ void np_option_allowed(const struct np_option *row, char *out, size_t size)
     else if (is_bounded(row) && isinf(row->min))
         append(out, size, " of at most %s", format_bound(row, row->max, max));
     else if (is_bounded(row))
-        append(out, size, " between %s and %s", format_bound(row, row->min, min), format_bound(row, row->max, max));
+        append(out, size, " between %s and %s", format_bound(row, row->min, min),
+               format_bound(row, row->max, max));
     if (types[row->type].example)
         append(out, size, ", such as %s", types[row->type].example);
 }
@@ -90,7 +93,8 @@ void np_options_help(const struct np_option *rows, const char *prefix, FILE *out
         char allowed[600];
 
         np_option_allowed(rows, allowed, sizeof allowed);
-        fprintf(out, "  %s%-*s  %s\n  %-*s  %s; ", prefix, width, rows->name, rows->help, width + shift, "", allowed);
+        fprintf(out, "  %s%-*s  %s\n  %-*s  %s; ", prefix, width, rows->name, rows->help, width + shift, "",
+                allowed);
         if (!rows->default_text)
             fputs("must be given\n", out);
         else if (!rows->default_text[0])
@@ -158,7 +162,8 @@ static void schema_value(const struct np_option *row, FILE *out)
     case NP_OPT_FREQUENCY:
     case NP_OPT_SIZE:
     case NP_OPT_RATE:
-        fprintf(out, "\"type\": %s, \"pattern\": ", row->type == NP_OPT_FREQUENCY ? "[\"number\", \"string\"]" : "\"string\"");
+        fprintf(out, "\"type\": %s, \"pattern\": ",
+                row->type == NP_OPT_FREQUENCY ? "[\"number\", \"string\"]" : "\"string\"");
         {
             char pattern[200];
 
@@ -182,7 +187,8 @@ static void schema_value(const struct np_option *row, FILE *out)
         break;
     case NP_OPT_BANDS:
         fputs("\"type\": \"object\", \"additionalProperties\": false, \"patternProperties\": "
-              "{\"^[a-z][a-z0-9_]*$\": {\"type\": \"string\", \"pattern\": \"\\\\.\\\\.\"}}", out);
+              "{\"^[a-z][a-z0-9_]*$\": {\"type\": \"string\", \"pattern\": \"\\\\.\\\\.\"}}",
+              out);
         break;
     }
 }

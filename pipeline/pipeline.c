@@ -15,8 +15,8 @@ static const struct np_option file_rows[] = {
 };
 static const struct np_key file_keys[] = {
     {"kafka", true, "a map", "Where the broker is, and how to talk to it.", "@kafka"},
-    {"registry", false, "a map", "The schema registry; needed for Avro without a schema file and for results in Avro.",
-     "@registry"},
+    {"registry", false, "a map",
+     "The schema registry; needed for Avro without a schema file and for results in Avro.", "@registry"},
     {"inputs", true, "a map of inputs", "What is read, by name.", "@inputs.NAME*"},
     {"steps", false, "a map of steps", "What is computed, by name, in any order.", "@steps.NAME*"},
     {"outputs", true, "a map", "Where results go.", "@outputs"},
@@ -32,7 +32,8 @@ static const struct np_option dead_letter_rows[] = {
      "Topic that takes messages that cannot be read, with their origin and the reason in headers."},
     {0},
 };
-const struct np_section np_section_dead_letters = {"dead_letters", "Messages that cannot be read.", dead_letter_rows, NULL};
+const struct np_section np_section_dead_letters = {"dead_letters", "Messages that cannot be read.",
+                                                   dead_letter_rows, NULL};
 
 #define RUN(field) offsetof(struct np_pipeline, run.field)
 static const struct np_option run_rows[] = {
@@ -42,7 +43,8 @@ static const struct np_option run_rows[] = {
      "Time between two snapshots of the state: a restart computes at most this much again."},
     {"memory", NP_OPT_SIZE, RUN(memory), NULL, "64MB", 1e6, 1e12, NULL, false,
      "Bound on input and results that wait; at the bound reading pauses."},
-    {"lanes", NP_OPT_COUNT, RUN(lanes), NULL, "0", 0, 1024, NULL, false, "Threads that compute; 0: one per core."},
+    {"lanes", NP_OPT_COUNT, RUN(lanes), NULL, "0", 0, 1024, NULL, false,
+     "Threads that compute; 0: one per core."},
     {"batch_rows", NP_OPT_COUNT, RUN(batch_rows), NULL, "256", 1, 65536, NULL, false,
      "Windows that are computed in one go."},
     {"session_timeout", NP_OPT_DURATION, RUN(session_timeout_ns), NULL, "10s", 1e9, 1800e9, NULL, false,
@@ -62,15 +64,16 @@ static void check_run(const struct np_pipeline *pipeline, struct np_mistakes *mi
     const char *colon = pipeline->run.http ? strrchr(pipeline->run.http, ':') : NULL;
     int64_t port;
 
-    if (pipeline->run.http &&
-        (!colon || colon == pipeline->run.http || !np_count_parse(colon + 1, &port) || port < 1 || port > 65535))
+    if (pipeline->run.http && (!colon || colon == pipeline->run.http || !np_count_parse(colon + 1, &port) ||
+                               port < 1 || port > 65535))
         np_mistake_add(mistakes, http, "http is \"%s\"; allowed: address:port, such as 127.0.0.1:9464",
                        np_node_shown(http));
     if (pipeline->run.worker &&
         (!pipeline->run.worker[0] || strlen(pipeline->run.worker) > 100 ||
          strspn(pipeline->run.worker, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
              strlen(pipeline->run.worker)))
-        np_mistake_add(mistakes, worker, "worker is \"%s\"; allowed: letters, digits, \".\", \"_\" and \"-\", at most 100",
+        np_mistake_add(mistakes, worker,
+                       "worker is \"%s\"; allowed: letters, digits, \".\", \"_\" and \"-\", at most 100",
                        np_node_shown(worker));
     if (pipeline->run.snapshot_ns < pipeline->run.commit_ns)
         np_mistake_add(mistakes, run, "snapshot is shorter than commit; allowed: at least as long");
@@ -100,7 +103,8 @@ static void read_file_map(struct np_pipeline *pipeline, const char *base, struct
     np_inputs_read(pipeline, base, mistakes);
     np_steps_read(pipeline, mistakes);
     np_outputs_read(pipeline, base, mistakes);
-    if (mistakes->n == before && np_node_get(pipeline->root, "outputs"))    /* else a misspelt name would be told as unused, too */
+    if (mistakes->n == before &&
+        np_node_get(pipeline->root, "outputs")) /* else a misspelt name would be told as unused, too */
         np_use_check(pipeline, mistakes);
 }
 
@@ -123,7 +127,8 @@ struct np_pipeline *np_pipeline_load_text(const char *text, size_t length, const
     if (!pipeline->text)
         mistakes->out_of_memory = true;
     if (root->kind != NP_NODE_MAP)
-        np_mistake_add(mistakes, root, "the file is no map; allowed: the keys pipeline, kafka, inputs, steps, outputs, ..");
+        np_mistake_add(mistakes, root,
+                       "the file is no map; allowed: the keys pipeline, kafka, inputs, steps, outputs, ..");
     else
         read_file_map(pipeline, path, mistakes);
     if (np_mistakes_any(mistakes)) {

@@ -5,7 +5,8 @@
 #include "pipeline/operator.h"
 
 enum np_format { NP_FORMAT_AVRO, NP_FORMAT_JSON };
-enum np_encoding { NP_ENC_ARRAY, NP_ENC_INT16, NP_ENC_INT32, NP_ENC_FLOAT32 };   /* ARRAY: numbers; else bytes, little-endian */
+/* ARRAY: numbers; else bytes, little-endian (base64 in JSON) */
+enum np_encoding { NP_ENC_ARRAY, NP_ENC_INT16, NP_ENC_INT32, NP_ENC_FLOAT32 };
 
 struct np_property {
     char *name, *value;           /* a librdkafka property; see np_property_is_secret() */
@@ -14,21 +15,22 @@ struct np_property {
 /** @return true if the property's value must never be printed: passwords, secrets, private keys */
 bool np_property_is_secret(const char *name);
 
-/** Where the parts of a reading stand in a message. Paths are dotted ("head.meter"); "readings[].value" goes into an array of records. */
+/** Where the parts of a reading stand in a message. Paths are dotted ("head.meter"); "readings[].value" goes
+ * into an array of records. */
 struct np_mapping {
     char *sensor;                 /* path of the sensor's name, or NULL when it is the message key */
     char *time;                   /* path */
-    int64_t time_unit_ns;         /* 1, 1000, 1000000, 1000000000; 0: the schema's logical type, or RFC 3339 text */
+    int64_t time_unit_ns;         /* 1 .. 1000000000; 0: the schema's logical type, or RFC 3339 text */
     char *rate;                   /* path of the sampling rate [Hz], or NULL */
     double rate_hz;               /* the rate as a number, 0 if it is a field or the readings are irregular */
-    char *quality;                /* path of a quality flag (a reading that is not good is taken as missing), or NULL */
+    char *quality;                /* path of a quality flag (not good: taken as missing), or NULL */
     /* either a fixed list of channels, or one field of samples with the channel's name in another */
     size_t n_channels;
     struct np_channel {
         char *name;               /* in results */
         char *path;
     } *channels;
-    char *channel_name;           /* path of the channel's name; then n_channels == 1 and channels[0].name == NULL */
+    char *channel_name;           /* path of its name; then n_channels == 1 and channels[0].name == NULL */
     enum np_encoding encoding;
     double scale, offset;         /* value = raw * scale + offset */
     char *scale_path, *offset_path;   /* or taken from the message */
@@ -71,7 +73,7 @@ struct np_pipeline {
     char *name;                   /* group, transactional ids, state topic */
     char *text;                   /* the file as read, for revisions */
     char *brokers;
-    size_t n_properties;          /* none of those that the program sets itself (group.id, isolation.level, ..) */
+    size_t n_properties;          /* none of those that the program sets itself (group.id, ..) */
     struct np_property *properties;
     char *registry_url, *registry_user, *registry_password;   /* url NULL: no registry */
     size_t n_inputs, n_steps, n_stores;
@@ -104,7 +106,7 @@ struct np_pipeline {
  * @return given, free with np_pipeline_free(); NULL if there was any mistake
  */
 struct np_pipeline *np_pipeline_load(const char *path, struct np_mistakes *mistakes);
-/** The same from memory. @param path  where files named in it (dsn_file, schema_file) are looked for: beside it */
+/** The same from memory. @param path  files that it names are looked for beside this */
 struct np_pipeline *np_pipeline_load_text(const char *text, size_t length, const char *path,
                                           struct np_mistakes *mistakes);
 void np_pipeline_free(struct np_pipeline *pipeline);

@@ -34,7 +34,8 @@ static const struct np_section *find_section(const char *name, size_t length)
 static void print_object(const struct np_section *section, FILE *out);
 static void print_steps(FILE *out);
 
-/* A key's schema; "@NAME" in it is the object of section NAME, "@NAME*" a map whose values are such objects. */
+/* A key's schema; "@NAME" in it is the object of section NAME, "@NAME*" a map whose values are such objects.
+ */
 static void print_key_schema(const char *schema, FILE *out)
 {
     while (*schema) {
@@ -60,7 +61,9 @@ static void print_key_schema(const char *schema, FILE *out)
             continue;
         }
         schema++;
-        fputs("\"type\": \"object\", \"propertyNames\": {\"pattern\": \"" NAME_PATTERN "\"}, \"additionalProperties\": {", out);
+        fputs("\"type\": \"object\", \"propertyNames\": {\"pattern\": \"" NAME_PATTERN
+              "\"}, \"additionalProperties\": {",
+              out);
         if (section == &np_section_step)
             print_steps(out);
         else
@@ -145,7 +148,8 @@ static void print_steps(FILE *out)
 
 void np_pipeline_schema(FILE *out)
 {
-    fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\", \"title\": \"Netzpuls pipeline\",\n", out);
+    fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\", \"title\": \"Netzpuls pipeline\",\n",
+          out);
     print_object(&np_section_file, out);
     fputs("}\n", out);
 }
@@ -162,19 +166,26 @@ static void cell(const char *text, FILE *out)
 void np_pipeline_reference(FILE *out)
 {
     fputs("# The pipeline file\n\n"
-          "Made from the option rows of the program (a test compares); edit those. `netzpuls check FILE` says everything that is\n"
-          "wrong with a file; `netzpuls check --schema` prints a JSON Schema for editors; `docs/operators.md` has the operators'\n"
+          "Made from the option rows of the program (a test compares); edit those. `netzpuls check FILE` "
+          "says everything that is\n"
+          "wrong with a file; `netzpuls check --schema` prints a JSON Schema for editors; "
+          "`docs/operators.md` has the operators'\n"
           "options. `deploy/pipelines/feeder.yaml` is an example.\n\n"
-          "The file is YAML, without anchors, aliases and tags. `${NAME}` in a value is replaced from the environment; `$${` stands\n"
-          "for `${`. Names of inputs, steps and bands are lower-case identifiers. Durations, sizes and rates carry their unit: `200ms`,\n"
-          "`1.5h`, `90d`; `64MB`; `1 per week`. Secrets stand in a file or an environment variable, never in this file. Steps may\n"
-          "stand in any order and may read each other's numeric columns. In `{ }` a path with `[]` needs quotes.\n\n",
+          "The file is YAML, without anchors, aliases and tags. `${NAME}` in a value is replaced from the "
+          "environment; `$${` stands\n"
+          "for `${`. Names of inputs, steps and bands are lower-case identifiers. Durations, sizes and rates "
+          "carry their unit: `200ms`,\n"
+          "`1.5h`, `90d`; `64MB`; `1 per week`. Secrets stand in a file or an environment variable, never in "
+          "this file. Steps may\n"
+          "stand in any order and may read each other's numeric columns. In `{ }` a path with `[]` needs "
+          "quotes.\n\n",
           out);
     for (size_t i = 0; np_sections[i]; i++) {
         const struct np_section *section = np_sections[i];
 
         fprintf(out, "## %s%s%s\n\n%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
-                section->name[0] ? "`" : "The file", section->name, section->name[0] ? "`" : "", section->help);
+                section->name[0] ? "`" : "The file", section->name, section->name[0] ? "`" : "",
+                section->help);
         np_options_markdown(section->rows, out);
         for (const struct np_key *key = section->keys; key && key->name; key++) {
             if (!key->help)

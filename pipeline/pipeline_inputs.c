@@ -10,8 +10,11 @@
 enum { MOST_INPUTS = 100, MOST_CHANNELS = 1000 };
 
 static const char *const formats[] = {[NP_FORMAT_AVRO] = "avro", [NP_FORMAT_JSON] = "json", NULL};
-static const char *const encodings[] = {[NP_ENC_ARRAY] = "array", [NP_ENC_INT16] = "int16", [NP_ENC_INT32] = "int32",
-                                        [NP_ENC_FLOAT32] = "float32", NULL};
+static const char *const encodings[] = {[NP_ENC_ARRAY] = "array",
+                                        [NP_ENC_INT16] = "int16",
+                                        [NP_ENC_INT32] = "int32",
+                                        [NP_ENC_FLOAT32] = "float32",
+                                        NULL};
 static const char *const starts[] = {"earliest", "latest", NULL};
 
 #define INPUT(field) offsetof(struct np_input, field)
@@ -21,13 +24,16 @@ static const struct np_option input_rows[] = {
      "avro: the registry's wire format, or one schema file for all messages."},
     {"schema_file", NP_OPT_TEXT, INPUT(schema_file), NULL, "", 0, 0, NULL, false,
      "Avro without a registry: the schema of all messages (.avsc); seen from the pipeline file's folder."},
-    {"unit", NP_OPT_TEXT, INPUT(unit), NULL, "", 0, 0, NULL, false, "Unit of the samples, such as V; the results' units follow."},
+    {"unit", NP_OPT_TEXT, INPUT(unit), NULL, "", 0, 0, NULL, false,
+     "Unit of the samples, such as V; the results' units follow."},
     {"sensor", NP_OPT_TEXT, INPUT(map.sensor), NULL, "", 0, 0, NULL, false,
      "Path of the field with the sensor's name; without it the message key is the name."},
     {"quality", NP_OPT_TEXT, INPUT(map.quality), NULL, "", 0, 0, NULL, false,
      "Path of a quality flag; a reading that is not good is taken as missing."},
     {"encoding", NP_OPT_CHOICE, INPUT(map.encoding), NULL, "array", 0, 0, encodings, false,
-     "How samples are written: numbers (array, or one number), or bytes holding little-endian int16, int32, float32."},
+     "How samples are written: numbers (array, or one number), or bytes holding little-endian int16, int32, "
+     "float32 "
+     "(base64 in JSON)."},
     {"lateness", NP_OPT_DURATION, INPUT(lateness_ns), NULL, "2s", 0, 30.0 * 86400e9, NULL, false,
      "How far behind its stream's newest time a sample may come and still be used."},
     {"idle", NP_OPT_DURATION, INPUT(idle_ns), NULL, "30s", 1e6, 365.0 * 86400e9, NULL, false,
@@ -39,15 +45,17 @@ static const struct np_option input_rows[] = {
     {0},
 };
 static const struct np_key input_keys[] = {
-    {"time", true, "the path of a field, or { field: t0, unit: ns }", "Where the time of the first sample stands.",
-     "\"anyOf\": [{\"type\": \"string\"}, @inputs.NAME.time]"},
+    {"time", true, "the path of a field, or { field: t0, unit: ns }",
+     "Where the time of the first sample stands.", "\"anyOf\": [{\"type\": \"string\"}, @inputs.NAME.time]"},
     {"rate", false, "the path of a field, or a frequency such as 50Hz or 12.8kHz",
-     "Sampling rate; without it readings are irregular, each with its own time.", "\"type\": [\"string\", \"number\"]"},
+     "Sampling rate; without it readings are irregular, each with its own time.",
+     "\"type\": [\"string\", \"number\"]"},
     {"channels", false, "a map of channel names to paths, such as { U1: u_l1, U2: u_l2 }",
      "The channels of a message and where their samples stand. Either this or channel.",
      "\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"type\": \"string\"}"},
     {"channel", false, "a map { name: PATH, samples: PATH }",
-     "Where a message of one channel holds its name and its samples. Either this or channels.", "@inputs.NAME.channel"},
+     "Where a message of one channel holds its name and its samples. Either this or channels.",
+     "@inputs.NAME.channel"},
     {"scale", false, "a number, or the path of a field", "value = raw * scale + offset; 1 if not given.",
      "\"type\": [\"number\", \"string\"]"},
     {"offset", false, "a number, or the path of a field", "value = raw * scale + offset; 0 if not given.",
@@ -56,9 +64,11 @@ static const struct np_key input_keys[] = {
 };
 const struct np_section np_section_input = {
     "inputs.NAME",
-    "A topic that is read, and where the parts of a reading stand in its messages. Paths are dotted (`head.meter`); "
+    "A topic that is read, and where the parts of a reading stand in its messages. Paths are dotted "
+    "(`head.meter`); "
     "`readings[].value` goes into an array of records.",
-    input_rows, input_keys,
+    input_rows,
+    input_keys,
 };
 
 struct time_conf {
@@ -68,23 +78,27 @@ struct time_conf {
 static const char *const time_units[] = {"auto", "ns", "us", "ms", "s", NULL};
 static const int64_t time_units_ns[] = {0, 1, 1000, 1000000, 1000000000};
 static const struct np_option time_rows[] = {
-    {"field", NP_OPT_TEXT, offsetof(struct time_conf, field), NULL, NULL, 0, 0, NULL, false, "Path of the time."},
+    {"field", NP_OPT_TEXT, offsetof(struct time_conf, field), NULL, NULL, 0, 0, NULL, false,
+     "Path of the time."},
     {"unit", NP_OPT_CHOICE, offsetof(struct time_conf, unit), NULL, "auto", 0, 0, time_units, false,
      "Unit of a number since 1970-01-01 UTC; auto: the schema's logical type, or RFC 3339 text."},
     {0},
 };
-const struct np_section np_section_time = {"inputs.NAME.time", "The time of the first sample of a message.", time_rows, NULL};
+const struct np_section np_section_time = {"inputs.NAME.time", "The time of the first sample of a message.",
+                                           time_rows, NULL};
 
 struct channel_conf {
     char *name, *samples;
 };
 static const struct np_option channel_rows[] = {
-    {"name", NP_OPT_TEXT, offsetof(struct channel_conf, name), NULL, NULL, 0, 0, NULL, false, "Path of the channel's name."},
+    {"name", NP_OPT_TEXT, offsetof(struct channel_conf, name), NULL, NULL, 0, 0, NULL, false,
+     "Path of the channel's name."},
     {"samples", NP_OPT_TEXT, offsetof(struct channel_conf, samples), NULL, NULL, 0, 0, NULL, false,
      "Path of the samples."},
     {0},
 };
-const struct np_section np_section_channel = {"inputs.NAME.channel", "Messages of one channel each.", channel_rows, NULL};
+const struct np_section np_section_channel = {"inputs.NAME.channel", "Messages of one channel each.",
+                                              channel_rows, NULL};
 
 static char *copy_text(const char *text, struct np_mistakes *mistakes)
 {
@@ -133,8 +147,9 @@ static void read_rate(struct np_mapping *map, const struct np_node *node, struct
             map->rate_hz = NAN;
     } else if (!np_frequency_parse(node->text, &map->rate_hz) || !(map->rate_hz > 0) || map->rate_hz > 1e9) {
         map->rate_hz = NAN;
-        np_mistake_add(mistakes, node, "rate is \"%s\"; allowed: the path of a field, or a frequency above 0 and up to "
-                                       "1000MHz, such as 50Hz or 12.8kHz",
+        np_mistake_add(mistakes, node,
+                       "rate is \"%s\"; allowed: the path of a field, or a frequency above 0 and up to "
+                       "1000MHz, such as 50Hz or 12.8kHz",
                        np_node_shown(node));
     }
 }
@@ -145,7 +160,8 @@ static void read_factor(const struct np_node *node, const char *what, double *va
     if (!begins_as_number(node))
         *path = read_path(node, what, mistakes);
     else if (!np_number_parse(node->text, value))
-        np_mistake_add(mistakes, node, "%s is \"%s\"; allowed: a number, or the path of a field", what, np_node_shown(node));
+        np_mistake_add(mistakes, node, "%s is \"%s\"; allowed: a number, or the path of a field", what,
+                       np_node_shown(node));
     else if (*value == 0 && strcmp(what, "scale") == 0)
         np_mistake_add(mistakes, node, "scale is 0; allowed: any other number");
 }
@@ -153,7 +169,8 @@ static void read_factor(const struct np_node *node, const char *what, double *va
 static void read_channels(struct np_mapping *map, const struct np_node *node, struct np_mistakes *mistakes)
 {
     if (node->kind != NP_NODE_MAP || node->n == 0 || node->n > MOST_CHANNELS) {
-        np_mistake_add(mistakes, node, "channels must be a map of 1 to %d channel names to paths, such as { U1: u_l1 }",
+        np_mistake_add(mistakes, node,
+                       "channels must be a map of 1 to %d channel names to paths, such as { U1: u_l1 }",
                        MOST_CHANNELS);
         return;
     }
@@ -214,7 +231,8 @@ static void check_arrays(const struct np_input *input, struct np_mistakes *mista
             array = path;
         if (n != array_length(array) || strncmp(path, array, n) != 0) {
             np_mistake_add(mistakes, input->node,
-                           "paths go into two arrays: \"%s\" and \"%s\"; allowed: all [] paths of an input go into the same",
+                           "paths go into two arrays: \"%s\" and \"%s\"; allowed: all [] paths of an input "
+                           "go into the same",
                            array, path);
             return;
         }
@@ -233,12 +251,12 @@ static void check_input(const struct np_pipeline *pipeline, struct np_input *inp
     if (input->map.quality)
         np_path_check(np_node_get(node, "quality"), "quality", input->map.quality, mistakes);
     if (input->format == NP_FORMAT_JSON && input->schema_file)
-        np_mistake_add(mistakes, np_node_get(node, "schema_file"), "schema_file belongs to format: avro, not json");
-    if (input->format == NP_FORMAT_JSON && input->map.encoding != NP_ENC_ARRAY)
-        np_mistake_add(mistakes, np_node_get(node, "encoding"), "encoding %s needs format: avro; allowed for json: array",
-                       encodings[input->map.encoding]);
+        np_mistake_add(mistakes, np_node_get(node, "schema_file"),
+                       "schema_file belongs to format: avro, not json");
     if (input->format == NP_FORMAT_AVRO && !input->schema_file && !np_node_get(pipeline->root, "registry"))
-        np_mistake_add(mistakes, node, "Avro needs a schema; allowed: the section registry, schema_file here, or format: json");
+        np_mistake_add(
+            mistakes, node,
+            "Avro needs a schema; allowed: the section registry, schema_file here, or format: json");
     if (input->late_to_dead_letters && !np_node_get(pipeline->root, "dead_letters"))
         np_mistake_add(mistakes, np_node_get(node, "late_to_dead_letters"),
                        "late_to_dead_letters needs the section dead_letters: { topic: .. }");
@@ -254,8 +272,9 @@ static void check_input(const struct np_pipeline *pipeline, struct np_input *inp
     }
     for (const struct np_input *other = pipeline->inputs; other != input; other++)
         if (other->topic && input->topic && strcmp(other->topic, input->topic) == 0)
-            np_mistake_add(mistakes, np_node_get(node, "topic"), "topic %s is read by input %s already; allowed: one input "
-                                                                 "for a topic",
+            np_mistake_add(mistakes, np_node_get(node, "topic"),
+                           "topic %s is read by input %s already; allowed: one input "
+                           "for a topic",
                            input->topic, other->name);
 }
 
@@ -290,8 +309,9 @@ static void read_input(struct np_pipeline *pipeline, struct np_input *input, con
     else if (channel)
         read_channel(&input->map, channel, mistakes);
     else
-        np_mistake_add(mistakes, node, "channels or channel is missing: where the samples stand, such as "
-                                       "channels: { U1: u_l1 }");
+        np_mistake_add(mistakes, node,
+                       "channels or channel is missing: where the samples stand, such as "
+                       "channels: { U1: u_l1 }");
     check_input(pipeline, input, base, mistakes);
     if (mistakes->n == before)
         check_arrays(input, mistakes);
@@ -304,7 +324,8 @@ void np_inputs_read(struct np_pipeline *pipeline, const char *base, struct np_mi
     if (!map)
         return;
     if (map->kind != NP_NODE_MAP || map->n == 0 || map->n > MOST_INPUTS) {
-        np_mistake_add(mistakes, map, "inputs must be a map of 1 to %d inputs, such as waves: { topic: .., time: .. }",
+        np_mistake_add(mistakes, map,
+                       "inputs must be a map of 1 to %d inputs, such as waves: { topic: .., time: .. }",
                        MOST_INPUTS);
         return;
     }

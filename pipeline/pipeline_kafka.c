@@ -10,15 +10,17 @@ static const struct np_option kafka_rows[] = {
 };
 static const struct np_key kafka_keys[] = {
     {"properties", false, "a map of librdkafka properties",
-     "Any librdkafka property but those that the program sets. A secret is \"${NAME}\" from the environment, or "
+     "Any librdkafka property but those that the program sets. A secret is \"${NAME}\" from the environment, "
+     "or "
      "{ file: PATH }.",
-     "\"type\": \"object\", \"additionalProperties\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, "
+     "\"type\": \"object\", \"additionalProperties\": {\"anyOf\": [{\"type\": [\"string\", \"number\", "
+     "\"boolean\"]}, "
      "{\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"file\"], \"properties\": "
      "{\"file\": {\"type\": \"string\"}}}]}"},
     {0},
 };
-const struct np_section np_section_kafka = {"kafka", "The Kafka cluster; inputs and results live in one.", kafka_rows,
-                                            kafka_keys};
+const struct np_section np_section_kafka = {"kafka", "The Kafka cluster; inputs and results live in one.",
+                                            kafka_rows, kafka_keys};
 
 struct registry_conf {
     char *url, *user, *password_file, *password_env;
@@ -26,7 +28,8 @@ struct registry_conf {
 static const struct np_option registry_rows[] = {
     {"url", NP_OPT_TEXT, offsetof(struct registry_conf, url), NULL, NULL, 0, 0, NULL, false,
      "Address of the registry's Confluent-compatible API, http:// or https://."},
-    {"user", NP_OPT_TEXT, offsetof(struct registry_conf, user), NULL, "", 0, 0, NULL, false, "Name for basic authentication."},
+    {"user", NP_OPT_TEXT, offsetof(struct registry_conf, user), NULL, "", 0, 0, NULL, false,
+     "Name for basic authentication."},
     {"password_file", NP_OPT_TEXT, offsetof(struct registry_conf, password_file), NULL, "", 0, 0, NULL, false,
      "File whose first line is the password; seen from the pipeline file's folder."},
     {"password_env", NP_OPT_TEXT, offsetof(struct registry_conf, password_env), NULL, "", 0, 0, NULL, false,
@@ -34,7 +37,8 @@ static const struct np_option registry_rows[] = {
     {0},
 };
 static const struct np_key registry_keys[] = {{"password", false, NULL, NULL, NULL}, {0}};
-const struct np_section np_section_registry = {"registry", "The schema registry.", registry_rows, registry_keys};
+const struct np_section np_section_registry = {"registry", "The schema registry.", registry_rows,
+                                               registry_keys};
 
 /* Properties that carry the guarantees, or have a key of their own. */
 static const struct {
@@ -62,7 +66,8 @@ bool np_property_is_secret(const char *name)
 }
 
 /* @return given; NULL after a mistake */
-static char *read_property(const char *name, const struct np_node *node, const char *base, struct np_mistakes *mistakes)
+static char *read_property(const char *name, const struct np_node *node, const char *base,
+                           struct np_mistakes *mistakes)
 {
     char *value;
 
@@ -76,7 +81,8 @@ static char *read_property(const char *name, const struct np_node *node, const c
     }
     if (np_property_is_secret(name) && !node->written) {
         np_mistake_add(mistakes, node,
-                       "property %s is a secret and must not stand here: write \"${NAME}\" and set the environment variable "
+                       "property %s is a secret and must not stand here: write \"${NAME}\" and set the "
+                       "environment variable "
                        "NAME, or { file: PATH }",
                        name);
         return NULL;
@@ -91,7 +97,8 @@ static bool is_owned(const struct np_node *key, struct np_mistakes *mistakes)
 {
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         if (strcmp(owned[i].name, key->text) == 0) {
-            np_mistake_add(mistakes, key, "property %s is set by the program: %s", key->text, owned[i].instead);
+            np_mistake_add(mistakes, key, "property %s is set by the program: %s", key->text,
+                           owned[i].instead);
             return true;
         }
     }
@@ -102,7 +109,8 @@ static void read_properties(struct np_pipeline *pipeline, const struct np_node *
                             struct np_mistakes *mistakes)
 {
     if (map->kind != NP_NODE_MAP) {
-        np_mistake_add(mistakes, map, "properties must be a map of librdkafka properties, such as { client.id: one }");
+        np_mistake_add(mistakes, map,
+                       "properties must be a map of librdkafka properties, such as { client.id: one }");
         return;
     }
     pipeline->properties = calloc(map->n + 1, sizeof *pipeline->properties);
@@ -135,10 +143,12 @@ static void read_registry(struct np_pipeline *pipeline, const struct np_node *ma
     if (conf.url) {
         host = strstr(conf.url, "://");
         if (host && memchr(host + 3, '@', strcspn(host + 3, "/")))
-            np_mistake_add(mistakes, url, "url holds a name or password; allowed: the keys user and password_file or "
-                                          "password_env beside it");
+            np_mistake_add(mistakes, url,
+                           "url holds a name or password; allowed: the keys user and password_file or "
+                           "password_env beside it");
         else if (strncmp(conf.url, "http://", 7) != 0 && strncmp(conf.url, "https://", 8) != 0)
-            np_mistake_add(mistakes, url, "url is \"%s\"; allowed: an address that starts with http:// or https://",
+            np_mistake_add(mistakes, url,
+                           "url is \"%s\"; allowed: an address that starts with http:// or https://",
                            np_node_shown(url));
     }
     pipeline->registry_password = np_secret_read(map, "password", conf.password_file, conf.password_env, base,
@@ -160,7 +170,8 @@ void np_kafka_read(struct np_pipeline *pipeline, const char *base, struct np_mis
     if (kafka)
         np_section_parse(&np_section_kafka, kafka, pipeline, mistakes);
     if (pipeline->brokers && !pipeline->brokers[0])
-        np_mistake_add(mistakes, np_node_get(kafka, "brokers"), "brokers is empty; allowed: host:port, with commas between");
+        np_mistake_add(mistakes, np_node_get(kafka, "brokers"),
+                       "brokers is empty; allowed: host:port, with commas between");
     if (properties)
         read_properties(pipeline, properties, base, mistakes);
     if (registry)

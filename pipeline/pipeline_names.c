@@ -12,18 +12,20 @@ static bool holds_only(const char *name, const char *first, const char *rest, si
     return n > 0 && n <= limit && strchr(first, name[0]) && strspn(name + 1, rest) == n - 1;
 }
 
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-bool np_name_check(const struct np_node *node, const char *what, const char *name, struct np_mistakes *mistakes)
+bool np_name_check(const struct np_node *node, const char *what, const char *name,
+                   struct np_mistakes *mistakes)
 {
     if (holds_only(name, LOWER, LOWER DIGITS "_", NP_NAME_LIMIT))
         return true;
-    np_mistake_add(mistakes, node,
-                   "%s name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits and _, at most %d in "
-                   "all",
-                   what, name, NP_NAME_LIMIT);
+    np_mistake_add(
+        mistakes, node,
+        "%s name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits and _, at most %d in "
+        "all",
+        what, name, NP_NAME_LIMIT);
     return false;
 }
 
@@ -32,7 +34,8 @@ bool np_pipeline_name_check(const struct np_node *node, const char *name, struct
     if (holds_only(name, LOWER, LOWER DIGITS "_-", NP_NAME_LIMIT))
         return true;
     np_mistake_add(mistakes, node,
-                   "pipeline name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits, _ and -, at most "
+                   "pipeline name \"%s\"; allowed: a lower-case letter, then lower-case letters, digits, _ "
+                   "and -, at most "
                    "%d in all",
                    name, NP_NAME_LIMIT);
     return false;
@@ -42,9 +45,10 @@ bool np_channel_name_check(const struct np_node *node, const char *name, struct 
 {
     if (holds_only(name, LOWER UPPER "_", LOWER UPPER DIGITS "_", NP_NAME_LIMIT))
         return true;
-    np_mistake_add(mistakes, node,
-                   "channel name \"%s\"; allowed: a letter or _, then letters, digits and _, at most %d in all", name,
-                   NP_NAME_LIMIT);
+    np_mistake_add(
+        mistakes, node,
+        "channel name \"%s\"; allowed: a letter or _, then letters, digits and _, at most %d in all", name,
+        NP_NAME_LIMIT);
     return false;
 }
 
@@ -54,7 +58,8 @@ bool np_schema_name_check(const struct np_node *node, const char *name, struct n
         strcmp(name, "information_schema") != 0)
         return true;
     np_mistake_add(mistakes, node,
-                   "schema \"%s\"; allowed: lower-case letters, digits and _, at most %d in all, and none of PostgreSQL's "
+                   "schema \"%s\"; allowed: lower-case letters, digits and _, at most %d in all, and none of "
+                   "PostgreSQL's "
                    "own (pg_.., information_schema)",
                    name, NP_NAME_LIMIT);
     return false;
@@ -66,12 +71,14 @@ bool np_topic_check(const struct np_node *node, const char *topic, struct np_mis
 
     if (holds_only(topic, letters, letters, 249) && strcmp(topic, ".") != 0 && strcmp(topic, "..") != 0)
         return true;
-    np_mistake_add(mistakes, node, "topic \"%.260s\"; allowed: letters, digits, \".\", \"_\" and \"-\", at most 249 in all",
+    np_mistake_add(mistakes, node,
+                   "topic \"%.260s\"; allowed: letters, digits, \".\", \"_\" and \"-\", at most 249 in all",
                    topic);
     return false;
 }
 
-bool np_path_check(const struct np_node *node, const char *what, const char *path, struct np_mistakes *mistakes)
+bool np_path_check(const struct np_node *node, const char *what, const char *path,
+                   struct np_mistakes *mistakes)
 {
     const char *c = path;
     int arrays = 0;
@@ -95,10 +102,11 @@ bool np_path_check(const struct np_node *node, const char *what, const char *pat
             break;
         c++;
     }
-    np_mistake_add(mistakes, node,
-                   "%s is \"%s\"; allowed: the path of a field, such as voltage, head.meter or readings[].value (one [] "
-                   "at most)",
-                   what, node ? np_node_shown(node) : path);
+    np_mistake_add(
+        mistakes, node,
+        "%s is \"%s\"; allowed: the path of a field, such as voltage, head.meter or readings[].value (one [] "
+        "at most)",
+        what, node ? np_node_shown(node) : path);
     return false;
 }
 
@@ -119,8 +127,10 @@ char *np_secret_from_file(const struct np_node *node, const char *what, const ch
     struct np_error err;
     char *beside, *text;
 
-    if (strstr(path, "://") || strchr(path, '=') || strchr(path, '\n')) {    /* the secret itself: do not show it */
-        np_mistake_add(mistakes, node, "%s is no path; allowed: the path of a file that holds the secret", what);
+    if (strstr(path, "://") || strchr(path, '=') ||
+        strchr(path, '\n')) { /* the secret itself: do not show it */
+        np_mistake_add(mistakes, node, "%s is no path; allowed: the path of a file that holds the secret",
+                       what);
         return NULL;
     }
     if (mistakes->without_secrets)
@@ -136,7 +146,8 @@ char *np_secret_from_file(const struct np_node *node, const char *what, const ch
         return NULL;
     text[strcspn(text, "\r\n")] = '\0';
     if (!text[0]) {
-        np_mistake_add(mistakes, node, "%s: the first line of %s is empty; allowed: the secret in one line", what, path);
+        np_mistake_add(mistakes, node, "%s: the first line of %s is empty; allowed: the secret in one line",
+                       what, path);
         free(text);
         return NULL;
     }
@@ -151,14 +162,16 @@ static char *secret_from_env(const struct np_node *node, const char *what, const
 
     if (!holds_only(env, LOWER UPPER "_", LOWER UPPER DIGITS "_", 200)) {
         np_mistake_add(mistakes, node,
-                       "%s is no name; allowed: the name of an environment variable that holds the secret", what);
+                       "%s is no name; allowed: the name of an environment variable that holds the secret",
+                       what);
         return NULL;
     }
     if (mistakes->without_secrets)
         return strdup("");
     value = getenv(env);
     if (!value || !value[0]) {
-        np_mistake_add(mistakes, node, "%s: the environment variable %s is %s", what, env, value ? "empty" : "not set");
+        np_mistake_add(mistakes, node, "%s: the environment variable %s is %s", what, env,
+                       value ? "empty" : "not set");
         return NULL;
     }
     copy = strdup(value);
@@ -167,23 +180,24 @@ static char *secret_from_env(const struct np_node *node, const char *what, const
     return copy;
 }
 
-char *np_secret_read(const struct np_node *map, const char *name, const char *file, const char *env, const char *base,
-                     bool required, struct np_mistakes *mistakes)
+char *np_secret_read(const struct np_node *map, const char *name, const char *file, const char *env,
+                     const char *base, bool required, struct np_mistakes *mistakes)
 {
     char file_key[64], env_key[64];
 
     snprintf(file_key, sizeof file_key, "%s_file", name);
     snprintf(env_key, sizeof env_key, "%s_env", name);
     if (np_node_get(map, name)) {
-        np_mistake_add(mistakes, np_node_get(map, name),
-                       "%s is a secret and must not stand here: write it into a file and name that with %s, or into an "
-                       "environment variable and name that with %s",
-                       name, file_key, env_key);
+        np_mistake_add(
+            mistakes, np_node_get(map, name),
+            "%s is a secret and must not stand here: write it into a file and name that with %s, or into an "
+            "environment variable and name that with %s",
+            name, file_key, env_key);
         return NULL;
     }
     if (file && env) {
-        np_mistake_add(mistakes, np_node_get(map, env_key), "%s and %s are both given; allowed is one of them", file_key,
-                       env_key);
+        np_mistake_add(mistakes, np_node_get(map, env_key),
+                       "%s and %s are both given; allowed is one of them", file_key, env_key);
         return NULL;
     }
     if (file)
@@ -191,7 +205,8 @@ char *np_secret_read(const struct np_node *map, const char *name, const char *fi
     if (env)
         return secret_from_env(np_node_get(map, env_key), env_key, env, mistakes);
     if (required && !np_node_get(map, file_key) && !np_node_get(map, env_key))
-        np_mistake_add(mistakes, map, "%s or %s is missing: a file, or an environment variable, that holds the secret",
+        np_mistake_add(mistakes, map,
+                       "%s or %s is missing: a file, or an environment variable, that holds the secret",
                        file_key, env_key);
     return NULL;
 }
@@ -231,7 +246,8 @@ static void add_name(char *out, size_t size, const char *name, bool *first)
     *first = false;
 }
 
-const char *np_names_hint(const struct np_pipeline *pipeline, bool with_inputs, const char *text, char *out, size_t size)
+const char *np_names_hint(const struct np_pipeline *pipeline, bool with_inputs, const char *text, char *out,
+                          size_t size)
 {
     size_t n = 0, n_inputs = with_inputs ? pipeline->n_inputs : 0;
     const char **names = calloc(n_inputs + pipeline->n_steps + 1, sizeof *names);

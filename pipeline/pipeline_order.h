@@ -12,8 +12,8 @@ struct np_step_draft {
 };
 
 /**
- * Sorts steps and drafts alike so that parents stand before children, else in the file's order; lost ones come last, without
- * a parent. Steps that read each other in a circle are a mistake, and lost.
+ * Sorts steps and drafts alike so that parents stand before children, else in the file's order; lost ones
+ * come last, without a parent. Steps that read each other in a circle are a mistake, and lost.
  * @return false without memory
  */
 bool np_steps_sort(struct np_pipeline *pipeline, struct np_step_draft *drafts, struct np_mistakes *mistakes);

@@ -1,4 +1,4 @@
-/* What the files that read a pipeline share: its sections as rows, names and secrets. Used by pipeline/pipeline*.c only. */
+/* What the files that read a pipeline share: sections, names, secrets. For pipeline/pipeline*.c only. */
 #ifndef NP_PIPELINE_PARTS_H
 #define NP_PIPELINE_PARTS_H
 
@@ -12,7 +12,7 @@ struct np_key {
     bool required;
     const char *allowed;          /* in words */
     const char *help;             /* one sentence; NULL: nobody may give it, its reader says why */
-    const char *schema;           /* the value's JSON Schema, without braces; "@NAME" stands for that section's schema */
+    const char *schema;           /* the value's JSON Schema without braces; "@NAME": that section's */
 };                                /* a row with name NULL ends the list */
 
 /** A map of the file with fixed keys. */
@@ -23,8 +23,9 @@ struct np_section {
     const struct np_key *keys;    /* NULL: none */
 };
 
-extern const struct np_section np_section_file, np_section_kafka, np_section_registry, np_section_dead_letters,
-    np_section_run, np_section_input, np_section_time, np_section_channel, np_section_step, np_section_window,
+extern const struct np_section np_section_file, np_section_kafka, np_section_registry,
+    np_section_dead_letters, np_section_run, np_section_input, np_section_time, np_section_channel,
+    np_section_step, np_section_window,
     np_section_outputs, np_section_topic, np_section_postgres;
 /** All of them in the order of the reference, NULL-terminated. */
 extern const struct np_section *const np_sections[];
@@ -32,26 +33,28 @@ extern const struct np_section *const np_sections[];
 enum { NP_MOST_KEYS = 16 };
 /** The names of a section's keys, NULL-terminated. */
 void np_section_keys(const struct np_section *section, const char *names[NP_MOST_KEYS + 1]);
-/** Fills out from the section's rows; unknown and missing keys are mistakes. The values of its keys are the caller's to read. */
+/** Fills out from the section's rows; unknown and missing keys are mistakes. The caller reads its keys. */
 void np_section_parse(const struct np_section *section, const struct np_node *map, void *out,
                       struct np_mistakes *mistakes);
 
 /* --- names: each says what is wrong at node, and returns false --- */
 /** A step, input: a lower-case identifier that is safe in SQL, Avro and Kafka. */
-bool np_name_check(const struct np_node *node, const char *what, const char *name, struct np_mistakes *mistakes);
+bool np_name_check(const struct np_node *node, const char *what, const char *name,
+                   struct np_mistakes *mistakes);
 bool np_pipeline_name_check(const struct np_node *node, const char *name, struct np_mistakes *mistakes);
 bool np_channel_name_check(const struct np_node *node, const char *name, struct np_mistakes *mistakes);
 bool np_schema_name_check(const struct np_node *node, const char *name, struct np_mistakes *mistakes);
 bool np_topic_check(const struct np_node *node, const char *topic, struct np_mistakes *mistakes);
 /** "head.meter", "readings[].value" */
-bool np_path_check(const struct np_node *node, const char *what, const char *path, struct np_mistakes *mistakes);
+bool np_path_check(const struct np_node *node, const char *what, const char *path,
+                   struct np_mistakes *mistakes);
 /** @return false, with a mistake, unless node is a scalar with a text */
 bool np_text_check(const struct np_node *node, const char *what, struct np_mistakes *mistakes);
 
 /* --- secrets --- */
-/** Reads NAME_file or NAME_env of map. An inline NAME, both, or an unreadable one is a mistake. @return given, NULL if none */
-char *np_secret_read(const struct np_node *map, const char *name, const char *file, const char *env, const char *base,
-                     bool required, struct np_mistakes *mistakes);
+/** Reads NAME_file or NAME_env of map. Inline NAME, both, or unreadable: a mistake. @return given or NULL */
+char *np_secret_read(const struct np_node *map, const char *name, const char *file, const char *env,
+                     const char *base, bool required, struct np_mistakes *mistakes);
 /** A secret from a file (its first line), seen from base. @return given, NULL after a mistake at node */
 char *np_secret_from_file(const struct np_node *node, const char *what, const char *path, const char *base,
                           struct np_mistakes *mistakes);

@@ -4,9 +4,13 @@
 #include "pipeline/pipeline_parts.h"
 
 const struct np_section *const np_sections[] = {
-    &np_section_file,   &np_section_kafka,  &np_section_registry, &np_section_input, &np_section_time,
-    &np_section_channel, &np_section_step,  &np_section_window,   &np_section_outputs, &np_section_topic,
-    &np_section_postgres, &np_section_dead_letters, &np_section_run, NULL,
+    &np_section_file,     &np_section_kafka,
+    &np_section_registry, &np_section_input,
+    &np_section_time,     &np_section_channel,
+    &np_section_step,     &np_section_window,
+    &np_section_outputs,  &np_section_topic,
+    &np_section_postgres, &np_section_dead_letters,
+    &np_section_run,      NULL,
 };
 
 void np_section_keys(const struct np_section *section, const char *names[NP_MOST_KEYS + 1])
@@ -28,7 +32,8 @@ static bool is_refused(const struct np_section *section, const char *name)
 }
 
 /* The map without the keys that are refused with a word of their own. @return false without memory */
-static bool leave_out_refused(const struct np_section *section, const struct np_node *map, struct np_node *copy)
+static bool leave_out_refused(const struct np_section *section, const struct np_node *map,
+                              struct np_node *copy)
 {
     *copy = *map;
     if (map->kind != NP_NODE_MAP)

@@ -18,21 +18,24 @@ static const struct np_option step_rows[] = {
     {0},
 };
 const struct np_section np_section_step = {
-    "steps.NAME", "An operator at work. Beside these keys stand the operator's own options.", step_rows, NULL};
+    "steps.NAME", "An operator at work. Beside these keys stand the operator's own options.", step_rows,
+    NULL};
 
 struct window_conf {
     int64_t window_ns, hop_ns;
 };
 static const struct np_option window_rows[] = {
-    {"window", NP_OPT_DURATION, offsetof(struct window_conf, window_ns), NULL, NULL, 1e3, 366.0 * 86400e9, NULL, false,
-     "Length of a window; windows are aligned to 1970-01-01 UTC."},
-    {"hop", NP_OPT_DURATION, offsetof(struct window_conf, hop_ns), NULL, "", 1e3, 366.0 * 86400e9, NULL, false,
-     "Distance between the starts of two windows; the window itself if not given. The window is a whole multiple of it."},
+    {"window", NP_OPT_DURATION, offsetof(struct window_conf, window_ns), NULL, NULL, 1e3, 366.0 * 86400e9,
+     NULL, false, "Length of a window; windows are aligned to 1970-01-01 UTC."},
+    {"hop", NP_OPT_DURATION, offsetof(struct window_conf, hop_ns), NULL, "", 1e3, 366.0 * 86400e9, NULL,
+     false,
+     "Distance between the starts of two windows; the window itself if not given. The window is a whole "
+     "multiple of it."},
     {0},
 };
-const struct np_section np_section_window = {"steps.NAME (windowed operators)",
-                                             "Where an operator takes windows, these keys belong to its step.", window_rows,
-                                             NULL};
+const struct np_section np_section_window = {
+    "steps.NAME (windowed operators)", "Where an operator takes windows, these keys belong to its step.",
+    window_rows, NULL};
 
 static bool is_windowed(const struct np_operator *op)
 {
@@ -48,7 +51,8 @@ static char *copy_text(const char *text, struct np_mistakes *mistakes)
     return copy;
 }
 
-static const struct np_operator *find_operator(const struct np_node *node, const char *name, struct np_mistakes *mistakes)
+static const struct np_operator *find_operator(const struct np_node *node, const char *name,
+                                               struct np_mistakes *mistakes)
 {
     const struct np_operator *op = np_operator_find(name);
     const char *names[100], *nearest;
@@ -76,8 +80,8 @@ static const char *example_column(const struct np_operator *op)
 }
 
 /* Finds what the step reads: an input or a step. Columns are looked up later, when they are known. */
-static bool find_source(struct np_pipeline *pipeline, struct np_step *step, struct np_step_draft *draft, const char *text,
-                        struct np_mistakes *mistakes)
+static bool find_source(struct np_pipeline *pipeline, struct np_step *step, struct np_step_draft *draft,
+                        const char *text, struct np_mistakes *mistakes)
 {
     const struct np_node *node = np_node_get(step->node, "input");
     const char *dot = strchr(text, '.');
@@ -107,14 +111,17 @@ static bool find_source(struct np_pipeline *pipeline, struct np_step *step, stru
     return found;
 }
 
-static void read_head(struct np_pipeline *pipeline, struct np_step *step, struct np_mistakes *mistakes, char **input)
+static void read_head(struct np_pipeline *pipeline, struct np_step *step, struct np_mistakes *mistakes,
+                      char **input)
 {
     struct step_conf conf = {0};
 
     if (np_input_find(pipeline, step->name) >= 0)
-        np_mistake_add(mistakes, step->node, "%s is the name of an input, too; allowed: a name of its own", step->name);
+        np_mistake_add(mistakes, step->node, "%s is the name of an input, too; allowed: a name of its own",
+                       step->name);
     if (step->node->kind != NP_NODE_MAP) {
-        np_mistake_add(mistakes, step->node, "step %s must be a map, such as { operator: rms, input: waves, window: 200ms }",
+        np_mistake_add(mistakes, step->node,
+                       "step %s must be a map, such as { operator: rms, input: waves, window: 200ms }",
                        step->name);
         return;
     }
@@ -148,9 +155,11 @@ static void hint_columns(const struct np_columns *columns, const char *text, cha
     free(names);
 }
 
-/* What the step reads, now that its parent is complete. @return false: nothing more can be said about this step */
-static bool connect_step(const struct np_pipeline *pipeline, struct np_step *step, const struct np_step_draft *draft,
-                         struct np_step_input *from, struct np_mistakes *mistakes)
+/* What the step reads, now that its parent is complete. @return false: nothing more can be said about this
+ * step */
+static bool connect_step(const struct np_pipeline *pipeline, struct np_step *step,
+                         const struct np_step_draft *draft, struct np_step_input *from,
+                         struct np_mistakes *mistakes)
 {
     const struct np_node *node = np_node_get(step->node, "input");
     const struct np_step *parent;
@@ -171,10 +180,11 @@ static bool connect_step(const struct np_pipeline *pipeline, struct np_step *ste
         return false;
     step->parent_column = np_columns_find(&parent->columns, draft->column);
     column = step->parent_column < 0 ? NULL : &parent->columns.items[step->parent_column];
-    if (!column || column->type == NP_COL_TEXT || column->type == NP_COL_FLOATS || column->type == NP_COL_TIME) {
+    if (!column || column->type == NP_COL_TEXT || column->type == NP_COL_FLOATS ||
+        column->type == NP_COL_TIME) {
         hint_columns(&parent->columns, draft->column, hint, sizeof hint);
-        np_mistake_add(mistakes, node, "step %s has no %scolumn \"%s\"%s", parent->name, column ? "numeric " : "",
-                       draft->column, hint);
+        np_mistake_add(mistakes, node, "step %s has no %scolumn \"%s\"%s", parent->name,
+                       column ? "numeric " : "", draft->column, hint);
         return false;
     }
     from->uniform = is_windowed(parent->op);
@@ -192,14 +202,15 @@ static void read_window(struct np_step *step, struct np_mistakes *mistakes)
     step->window_ns = conf.window_ns;
     step->hop_ns = conf.hop_ns ? conf.hop_ns : conf.window_ns;
     if (step->window_ns > 0 && (step->hop_ns > step->window_ns || step->window_ns % step->hop_ns != 0))
-        np_mistake_add(mistakes, hop, "hop is \"%s\"; allowed: the window or a whole part of it, such as a half",
+        np_mistake_add(mistakes, hop,
+                       "hop is \"%s\"; allowed: the window or a whole part of it, such as a half",
                        np_node_shown(hop));
 }
 
 /* Names that every result has already, in one of its forms. */
-static const char *const taken[] = {"step",  "sensor",     "channel",  "start",    "end",       "start_time", "end_time",
-                                    "flags", "coverage",   "topic",    "topic_id", "partition", "offset",     "sensor_id",
-                                    "channel_id", NULL};
+static const char *const taken[] = {"step",     "sensor",    "channel",    "start", "end",      "start_time",
+                                    "end_time", "flags",     "coverage",   "topic", "topic_id", "partition",
+                                    "offset",   "sensor_id", "channel_id", NULL};
 
 static void resolve_columns(struct np_step *step, struct np_mistakes *mistakes)
 {
@@ -218,8 +229,9 @@ static void resolve_columns(struct np_step *step, struct np_mistakes *mistakes)
         for (size_t j = 0; taken[j]; j++)
             clash |= strcmp(taken[j], column.name) == 0;
         if (clash)
-            np_mistake_add(mistakes, step->node, "the options of step %s make a second result column \"%s\"; allowed: another "
-                                                 "name for the option that makes it",
+            np_mistake_add(mistakes, step->node,
+                           "the options of step %s make a second result column \"%s\"; allowed: another "
+                           "name for the option that makes it",
                            step->name, column.name);
         column.unit = unit;
         failed |= !unit || np_columns_add(&step->columns, &column) != 0;
@@ -230,8 +242,8 @@ static void resolve_columns(struct np_step *step, struct np_mistakes *mistakes)
     np_columns_free(&described);
 }
 
-static void read_step(const struct np_pipeline *pipeline, struct np_step *step, const struct np_step_draft *draft,
-                      struct np_mistakes *mistakes)
+static void read_step(const struct np_pipeline *pipeline, struct np_step *step,
+                      const struct np_step_draft *draft, struct np_mistakes *mistakes)
 {
     static const char *const windowed[] = {"operator", "input", "window", "hop", NULL};
     static const char *const streaming[] = {"operator", "input", NULL};
@@ -256,9 +268,10 @@ static void read_step(const struct np_pipeline *pipeline, struct np_step *step, 
     from.hop_ns = step->hop_ns;
     from.unit = step->unit;
     if (op->needs_uniform && !from.uniform)
-        np_mistake_add(mistakes, np_node_get(step->node, "input"),
-                       "%s needs equally spaced samples; allowed: an input with a rate, or a column of a windowed step",
-                       op->name);
+        np_mistake_add(
+            mistakes, np_node_get(step->node, "input"),
+            "%s needs equally spaced samples; allowed: an input with a rate, or a column of a windowed step",
+            op->name);
     else if (op->check)
         op->check(step->conf, &from, step->node, mistakes);
     if (mistakes->n == before)
@@ -273,9 +286,11 @@ void np_steps_read(struct np_pipeline *pipeline, struct np_mistakes *mistakes)
     if (!map)
         return;
     if (map->kind != NP_NODE_MAP || map->n > MOST_STEPS) {
-        np_mistake_add(mistakes, map, "steps must be a map of at most %d steps, such as levels: { operator: rms, input: waves, "
-                                      "window: 200ms }",
-                       MOST_STEPS);
+        np_mistake_add(
+            mistakes, map,
+            "steps must be a map of at most %d steps, such as levels: { operator: rms, input: waves, "
+            "window: 200ms }",
+            MOST_STEPS);
         return;
     }
     pipeline->steps = calloc(map->n + 1, sizeof *pipeline->steps);

@@ -140,7 +140,8 @@ const char *np_duration_format(int64_t ns, char out[32])
     return out;
 }
 
-static const struct unit frequencies[] = {{"MHz", 1e6}, {"kHz", 1e3}, {"Hz", 1}, {"mHz", 1e-3}, {"", 1}, {NULL, 0}};
+static const struct unit frequencies[] = {{"MHz", 1e6},  {"kHz", 1e3}, {"Hz", 1},
+                                          {"mHz", 1e-3}, {"", 1},      {NULL, 0}};
 
 bool np_frequency_parse(const char *text, double *hz)
 {
@@ -165,8 +166,14 @@ const char *np_frequency_format(double hz, char out[32])
 }
 
 static const struct unit sizes[] = {
-    {"GiB", 1024.0 * 1024 * 1024}, {"GB", 1e9}, {"MiB", 1024.0 * 1024}, {"MB", 1e6},
-    {"KiB", 1024}, {"kB", 1e3}, {"B", 1}, {NULL, 0},
+    {"GiB", 1024.0 * 1024 * 1024},
+    {"GB", 1e9},
+    {"MiB", 1024.0 * 1024},
+    {"MB", 1e6},
+    {"KiB", 1024},
+    {"kB", 1e3},
+    {"B", 1},
+    {NULL, 0},
 };
 
 bool np_size_parse(const char *text, int64_t *bytes)
@@ -198,7 +205,8 @@ const char *np_size_format(int64_t bytes, char out[32])
 }
 
 static const struct unit rates[] = {
-    {"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"week", 604800}, {"year", 31557600}, {NULL, 0},
+    {"second", 1},    {"minute", 60},     {"hour", 3600}, {"day", 86400},
+    {"week", 604800}, {"year", 31557600}, {NULL, 0},
 };
 
 bool np_rate_parse(const char *text, double *per_s)

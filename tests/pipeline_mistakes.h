@@ -121,8 +121,6 @@ static const struct spoiled {
      "t:11:14: samples is missing: a text\n"},
     {{{"topic: in\n", "topic: in\n    format: protobuf\n"}},
      "t:7:13: format is \"protobuf\"; allowed: one of avro, json\n"},
-    {{{"topic: in\n", "topic: in\n    format: json\n    encoding: int16\n"}},
-     "t:8:15: encoding int16 needs format: avro; allowed for json: array\n"},
     {{{"topic: in\n", "topic: in\n    format: json\n    schema_file: x.avsc\n"}},
      "t:8:18: schema_file belongs to format: avro, not json\n"},
     {{{"topic: in\n", "topic: in\n    encoding: flaot32\n"}},

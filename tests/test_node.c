@@ -81,16 +81,20 @@ static void what_yaml_allows_and_we_do_not_is_told_with_its_place(void **state)
         {"# only a comment\n", "t:1:1: the file is empty\n"},
         {"a: 1\nb: 2\na: 3\n", "t:3:1: key \"a\" stands here twice; allowed is once\n"},
         {"a: &x 1\nb: *x\n", "t:1:4: anchors (&x) are not supported; write the value out\n"
-                              "t:2:4: aliases (*x) are not supported; write the value out\n"},
+                             "t:2:4: aliases (*x) are not supported; write the value out\n"},
         {"a: !!str 1\n", "t:1:4: tags (tag:yaml.org,2002:str) are not supported; leave it out\n"},
         {"a: ${NP_TEST_UNSET}\n", "t:1:4: the environment variable NP_TEST_UNSET is not set\n"},
-        {"a: \"x${1}\"\n", "t:1:4: \"${\" is not followed by NAME}; allowed: ${NAME} for an environment variable, $${ "
-                            "for the characters themselves\n"},
-        {"a: ${NP_TEST\n", "t:1:4: \"${\" is not followed by NAME}; allowed: ${NAME} for an environment variable, "
-                            "$${ for the characters themselves\n"},
+        {"a: \"x${1}\"\n",
+         "t:1:4: \"${\" is not followed by NAME}; allowed: ${NAME} for an environment variable, $${ "
+         "for the characters themselves\n"},
+        {"a: ${NP_TEST\n",
+         "t:1:4: \"${\" is not followed by NAME}; allowed: ${NAME} for an environment variable, "
+         "$${ for the characters themselves\n"},
         {"a: 1\n---\nb: 2\n", "t:2:1: a second document; allowed is one in a file\n"},
-        {"a: [1, 2\nb: 3\n", "t:2:2: not YAML: did not find expected ',' or ']', while parsing a flow sequence\n"},
-        {"a:\n\tb: 1\n", "t:2:1: not YAML: found character that cannot start any token, while scanning for the next token\n"},
+        {"a: [1, 2\nb: 3\n",
+         "t:2:2: not YAML: did not find expected ',' or ']', while parsing a flow sequence\n"},
+        {"a:\n\tb: 1\n",
+         "t:2:1: not YAML: found character that cannot start any token, while scanning for the next token\n"},
         {"a: \"x\\0y\"\n", "t:1:4: a zero byte in a value; leave it out\n"},
         {"[1]: 2\n", "t:1:1: a key must be a name, not a map or list\n"},
     };
@@ -139,7 +143,8 @@ static void a_file_that_cannot_be_read_is_one_mistake(void **state)
 
 static void mistakes_are_printed_by_place_and_else_in_the_order_found(void **state)
 {
-    struct np_node late = {.line = 3, .column = 1}, early = {.line = 2, .column = 9}, first = {.line = 2, .column = 2};
+    struct np_node late = {.line = 3, .column = 1}, early = {.line = 2, .column = 9},
+                   first = {.line = 2, .column = 2};
     struct np_mistakes mistakes = {.file = "t"};
     char *text;
 
@@ -161,15 +166,17 @@ static void the_nearest_name_is_found_and_a_far_one_is_not_offered(void **state)
     static const struct {
         const char *text, *nearest;
     } rows[] = {
-        {"windw", "window"}, {"WINDOW", "window"}, {"wnidow", "window"}, {"operattor", "operator"}, {"inptu", "input"},
-        {"xyz", NULL}, {"retention", NULL}, {"", NULL}, {"q", NULL}, {"RMS", "rms"}, {"raet", "rate"},
+        {"windw", "window"}, {"WINDOW", "window"}, {"wnidow", "window"}, {"operattor", "operator"},
+        {"inptu", "input"},  {"xyz", NULL},        {"retention", NULL},  {"", NULL},
+        {"q", NULL},         {"RMS", "rms"},       {"raet", "rate"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *nearest = np_nearest(rows[i].text, names, sizeof names / sizeof *names);
 
-        if ((nearest == NULL) != (rows[i].nearest == NULL) || (nearest && strcmp(nearest, rows[i].nearest) != 0))
+        if ((nearest == NULL) != (rows[i].nearest == NULL) ||
+            (nearest && strcmp(nearest, rows[i].nearest) != 0))
             fail_msg("\"%s\": got %s, expected %s", rows[i].text, nearest ? nearest : "none",
                      rows[i].nearest ? rows[i].nearest : "none");
     }

@@ -1,10 +1,10 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <math.h>
 
 #include <cmocka.h>
 
@@ -24,16 +24,21 @@ static const char *const functions[] = {"rect", "hann", "flattop", NULL};
 static const struct np_option rows[] = {
     {"on", NP_OPT_BOOL, offsetof(struct conf, on), NULL, "true", 0, 0, NULL, false, "On or off."},
     {"count", NP_OPT_COUNT, offsetof(struct conf, count), "samples", "5", 1, 100, NULL, false, "How many."},
-    {"for", NP_OPT_DURATION, offsetof(struct conf, duration_ns), NULL, "1s", 1e6, 86400e9, NULL, false, "How long."},
+    {"for", NP_OPT_DURATION, offsetof(struct conf, duration_ns), NULL, "1s", 1e6, 86400e9, NULL, false,
+     "How long."},
     {"size", NP_OPT_SIZE, offsetof(struct conf, size), NULL, "64MB", 0, 0, NULL, false, "How large."},
-    {"number", NP_OPT_NUMBER, offsetof(struct conf, number), "V", NULL, -INFINITY, 1000, NULL, false, "A level."},
+    {"number", NP_OPT_NUMBER, offsetof(struct conf, number), "V", NULL, -INFINITY, 1000, NULL, false,
+     "A level."},
     {"absent", NP_OPT_NUMBER, offsetof(struct conf, absent), NULL, "", 0, 0, NULL, false, "Another."},
     {"at", NP_OPT_FREQUENCY, offsetof(struct conf, frequency_hz), NULL, "", 0, 1e6, NULL, false, "Where."},
-    {"alarms", NP_OPT_RATE, offsetof(struct conf, rate), NULL, "1 per week", 0, INFINITY, NULL, false, "How often."},
+    {"alarms", NP_OPT_RATE, offsetof(struct conf, rate), NULL, "1 per week", 0, INFINITY, NULL, false,
+     "How often."},
     {"text", NP_OPT_TEXT, offsetof(struct conf, text), NULL, "", 0, 0, NULL, false, "Words."},
     {"secret", NP_OPT_DURATION, offsetof(struct conf, duration_ns), NULL, "", 0, 0, NULL, true, "Hidden."},
-    {"function", NP_OPT_CHOICE, offsetof(struct conf, choice), NULL, "hann", 0, 0, functions, false, "Shape."},
-    {"bands", NP_OPT_BANDS, offsetof(struct conf, bands), NULL, "{ low: 0..45 }", 0, 2, NULL, false, "Bands."},
+    {"function", NP_OPT_CHOICE, offsetof(struct conf, choice), NULL, "hann", 0, 0, functions, false,
+     "Shape."},
+    {"bands", NP_OPT_BANDS, offsetof(struct conf, bands), NULL, "{ low: 0..45 }", 0, 2, NULL, false,
+     "Bands."},
     {0},
 };
 
@@ -79,8 +84,10 @@ static void defaults_are_parsed_as_the_file_is(void **state)
 static void every_type_is_read_with_its_unit(void **state)
 {
     struct conf conf;
-    char *mistakes = parse("{ on: false, count: 100, for: 1.5h, size: 64MiB, number: 0, at: 12.8kHz, alarms: 3 per day,\n"
-                           "  text: \"\", function: flattop, bands: { a: 0..45, b_2: 1kHz..2.5kHz } }", &conf);
+    char *mistakes =
+        parse("{ on: false, count: 100, for: 1.5h, size: 64MiB, number: 0, at: 12.8kHz, alarms: 3 per day,\n"
+              "  text: \"\", function: flattop, bands: { a: 0..45, b_2: 1kHz..2.5kHz } }",
+              &conf);
 
     (void)state;
     assert_string_equal(mistakes, "");
@@ -115,23 +122,27 @@ static void all_mistakes_of_a_map_are_told_at_once(void **state)
         "t:9:9: secret does not hold what is allowed: a duration, such as 200ms\n"
         "t:10:11: function is \"han\" (did you mean \"hann\"?); allowed: one of rect, hann, flattop\n"
         "t:11:8: bands has 4 bands; allowed are at most 2\n"
-        "t:11:10: band name \"Low\"; allowed: a lower-case letter, then lower-case letters, digits and _, at most 32 in all\n"
+        "t:11:10: band name \"Low\"; allowed: a lower-case letter, then lower-case letters, digits and _, at "
+        "most 32 in all\n"
         "t:11:24: band b is \"45..1\"; allowed: from 0 up, and the end above the start\n"
         "t:11:34: band c is \"x\"; allowed: two frequencies, such as 45..55 or 1kHz..2kHz\n"
         "t:11:40: band d; allowed: two frequencies, such as 45..55 or 1kHz..2kHz\n"
-        "t:12:1: unknown key \"aat\" (did you mean \"at\"?); allowed: on, count, for, size, number, absent, at, alarms, "
+        "t:12:1: unknown key \"aat\" (did you mean \"at\"?); allowed: on, count, for, size, number, absent, "
+        "at, alarms, "
         "text, secret, function, bands\n";
     struct conf conf;
-    char *mistakes = parse("on: yes\ncount: 101\nfor: 2 sec\nsize: 64\nabsent:\nat: 2MHz\nalarms: -1 per day\n"
-                           "text: [a]\nsecret: hunter2\nfunction: han\n"
-                           "bands: { Low: 0..1, b: 45..1, c: x, d: [1] }\naat: 1\n", &conf);
+    char *mistakes =
+        parse("on: yes\ncount: 101\nfor: 2 sec\nsize: 64\nabsent:\nat: 2MHz\nalarms: -1 per day\n"
+              "text: [a]\nsecret: hunter2\nfunction: han\n"
+              "bands: { Low: 0..1, b: 45..1, c: x, d: [1] }\naat: 1\n",
+              &conf);
 
     (void)state;
     if (strcmp(mistakes, expected) != 0)
         print_error("got\n%sexpected\n%s", mistakes, expected);
     assert_string_equal(mistakes, expected);
     free(mistakes);
-    assert_int_equal(conf.count, 5);    /* a wrong value leaves the default */
+    assert_int_equal(conf.count, 5); /* a wrong value leaves the default */
     np_options_free(rows, &conf);
 }
 
@@ -142,14 +153,38 @@ static void a_duration_is_exact_and_comes_back_in_its_largest_unit(void **state)
         int64_t ns;
         const char *back;
     } durations[] = {
-        {"200ms", 200000000, "200ms"}, {"0.2s", 200000000, "200ms"}, {"1500ms", 1500000000, "1.5s"},
-        {"90d", INT64_C(7776000000000000), "90d"}, {"2w", INT64_C(1209600000000000), "2w"}, {"5m", 300000000000, "5min"},
-        {"5min", 300000000000, "5min"}, {"1.5h", 5400000000000, "1.5h"}, {"1ns", 1, "1ns"}, {"0s", 0, "0s"},
-        {"1.234567891s", 1234567891, "1234567.891us"}, {"1.25us", 1250, "1.25us"}, {"1.005s", 1005000000, "1.005s"},
-        {"0.1s", 100000000, "100ms"}, {"15250w", INT64_C(9223200000000000000), "15250w"},
+        {"200ms", 200000000, "200ms"},
+        {"0.2s", 200000000, "200ms"},
+        {"1500ms", 1500000000, "1.5s"},
+        {"90d", INT64_C(7776000000000000), "90d"},
+        {"2w", INT64_C(1209600000000000), "2w"},
+        {"5m", 300000000000, "5min"},
+        {"5min", 300000000000, "5min"},
+        {"1.5h", 5400000000000, "1.5h"},
+        {"1ns", 1, "1ns"},
+        {"0s", 0, "0s"},
+        {"1.234567891s", 1234567891, "1234567.891us"},
+        {"1.25us", 1250, "1.25us"},
+        {"1.005s", 1005000000, "1.005s"},
+        {"0.1s", 100000000, "100ms"},
+        {"15250w", INT64_C(9223200000000000000), "15250w"},
     };
-    static const char *const wrong[] = {"", "5", "s", "-1s", "+1s", "1 s", "1e3s", "1.s", "0x1s", "1S", "nan", "15251w",
-                                        "99999999999999999999999999999999999s", "1ss", ".5s", "1,5s"};
+    static const char *const wrong[] = {"",
+                                        "5",
+                                        "s",
+                                        "-1s",
+                                        "+1s",
+                                        "1 s",
+                                        "1e3s",
+                                        "1.s",
+                                        "0x1s",
+                                        "1S",
+                                        "nan",
+                                        "15251w",
+                                        "99999999999999999999999999999999999s",
+                                        "1ss",
+                                        ".5s",
+                                        "1,5s"};
 
     (void)state;
     for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
@@ -170,7 +205,8 @@ static void a_duration_is_exact_and_comes_back_in_its_largest_unit(void **state)
 
 static void numbers_that_only_look_like_some_are_refused(void **state)
 {
-    static const char *const wrong[] = {"", " 1", "1 ", "0x10", "nan", "inf", "1e999", "1.", ".5", "1_000", "--1", "1e"};
+    static const char *const wrong[] = {"",      " 1", "1 ", "0x10",  "nan", "inf",
+                                        "1e999", "1.", ".5", "1_000", "--1", "1e"};
     double value;
     int64_t whole;
 

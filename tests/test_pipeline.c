@@ -76,7 +76,8 @@ static void every_mistake_is_told_where_it_stands_and_with_what_is_allowed(void 
         assert_null(np_pipeline_load_text(text, strlen(text), "t", &mistakes));
         told = printed(&mistakes);
         if (strcmp(told, spoiled[i].mistakes) != 0) {
-            print_error("row %zu, %s\ngot:\n%sexpected:\n%s", i, spoiled[i].edits[0].put, told, spoiled[i].mistakes);
+            print_error("row %zu, %s\ngot:\n%sexpected:\n%s", i, spoiled[i].edits[0].put, told,
+                        spoiled[i].mistakes);
             n_wrong++;
         }
         if (strstr(told, "hunter2"))
@@ -149,9 +150,10 @@ static void steps_stand_in_any_order_and_parents_come_first(void **state)
     (void)state;
     set_environment();
     without = edited(base, last, "");
-    text = edited(without, "steps:\n", "steps:\n  o: { operator: limit, input: a.max, above: 253 }\n"
-                                       "  a: { operator: rms, input: l.rms, window: 2s, hop: 1s }\n"
-                                       "  z: { operator: silent, input: w }\n");
+    text = edited(without, "steps:\n",
+                  "steps:\n  o: { operator: limit, input: a.max, above: 253 }\n"
+                  "  a: { operator: rms, input: l.rms, window: 2s, hop: 1s }\n"
+                  "  z: { operator: silent, input: w }\n");
     free(without);
     without = edited(text, "topics: {", "topics: { z: out.z,");
     p = load(without, "t");
@@ -178,7 +180,8 @@ static void units_follow_from_the_input_through_the_chain(void **state)
     (void)state;
     set_environment();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char unit[40], *bands = edited(base, "input: w, window: 200ms }\n  o", "input: w, window: 200ms, bands: { x: 45..55 } }\n  o");
+        char unit[40], *bands = edited(base, "input: w, window: 200ms }\n  o",
+                                       "input: w, window: 200ms, bands: { x: 45..55 } }\n  o");
         char *text;
         struct np_pipeline *p;
         int band;
@@ -186,7 +189,8 @@ static void units_follow_from_the_input_through_the_chain(void **state)
         snprintf(unit, sizeof unit, "unit: %s", rows[i].unit);
         text = edited(bands, "unit: V", unit);
         p = load(text, "t");
-        assert_string_equal(p->steps[0].columns.items[np_columns_find(&p->steps[0].columns, "rms")].unit, rows[i].level);
+        assert_string_equal(p->steps[0].columns.items[np_columns_find(&p->steps[0].columns, "rms")].unit,
+                            rows[i].level);
         assert_string_equal(p->steps[2].unit, rows[i].level);
         band = np_columns_find(&p->steps[1].columns, "band_x");
         assert_true(band >= 0);
@@ -213,8 +217,10 @@ static void secrets_come_from_files_beside_the_pipeline_and_from_the_environment
     assert_non_null(out);
     fputs("first line\nnot this one\n", out);
     fclose(out);
-    one = edited(base, "{ brokers: b }", "{ brokers: b, properties: { sasl.password: \"${NP_TEST_DSN}\", ssl.key.password: { file: secret }, "
-                                         "fetch.max.bytes: 1000 } }");
+    one = edited(
+        base, "{ brokers: b }",
+        "{ brokers: b, properties: { sasl.password: \"${NP_TEST_DSN}\", ssl.key.password: { file: secret }, "
+        "fetch.max.bytes: 1000 } }");
     two = edited(one, "\"http://r\" }", "\"http://r\", user: me, password_file: secret }");
     three = edited(two, "dsn_env: NP_TEST_DSN", "dsn_file: ./secret");
     p = load(three, path);
@@ -241,19 +247,18 @@ static void secrets_come_from_files_beside_the_pipeline_and_from_the_environment
 
 static void a_message_of_one_channel_and_irregular_readings_are_mapped(void **state)
 {
-    static const char text[] =
-        "pipeline: p\n"
-        "kafka: { brokers: b }\n"
-        "inputs:\n"
-        "  r:\n"
-        "    topic: in\n"
-        "    format: json\n"
-        "    time: readings[].at\n"
-        "    scale: 1e-3\n"
-        "    offset: readings[].offset\n"
-        "    channel: { name: \"readings[].what\", samples: \"readings[].value\" }\n"
-        "steps: { o: { operator: limit, input: r, below: 1 } }\n"
-        "outputs: { topics: { o: { topic: out, format: json } } }\n";
+    static const char text[] = "pipeline: p\n"
+                               "kafka: { brokers: b }\n"
+                               "inputs:\n"
+                               "  r:\n"
+                               "    topic: in\n"
+                               "    format: json\n"
+                               "    time: readings[].at\n"
+                               "    scale: 1e-3\n"
+                               "    offset: readings[].offset\n"
+                               "    channel: { name: \"readings[].what\", samples: \"readings[].value\" }\n"
+                               "steps: { o: { operator: limit, input: r, below: 1 } }\n"
+                               "outputs: { topics: { o: { topic: out, format: json } } }\n";
     struct np_pipeline *p = load(text, "t");
     const struct np_mapping *map = &p->inputs[0].map;
 

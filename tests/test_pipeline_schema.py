@@ -1,4 +1,4 @@
-"""The JSON Schema that `netzpuls check --schema` prints: valid itself, and of one mind with `netzpuls check`."""
+"""The JSON Schema of `netzpuls check --schema`: valid itself, and of one mind with `netzpuls check`."""
 
 import copy
 import json
@@ -79,13 +79,14 @@ def test_what_check_allows_is_valid_by_the_schema(validator, example, path, valu
 
 
 @pytest.mark.parametrize("path, value", REFUSED, ids=lambda x: json.dumps(x))
-def test_what_check_refuses_is_marked_by_the_schema(validator, example, netzpuls, tmp_path, monkeypatch, path, value):
+def test_what_check_refuses_is_marked_by_the_schema(
+        validator, example, netzpuls, tmp_path, monkeypatch, path, value):
     document = edited(example, path, value)
     assert list(validator.iter_errors(document)) != []
 
     (tmp_path / "dsn").write_text("host=/tmp\n")
-    for name, text in (("NP_KAFKA", "b:1"), ("NP_REGISTRY", "http://r"), ("NP_DSN_FILE", str(tmp_path / "dsn")),
-                       ("NP_METRICS", "127.0.0.1:9464")):
+    for name, text in (("NP_KAFKA", "b:1"), ("NP_REGISTRY", "http://r"),
+                       ("NP_DSN_FILE", str(tmp_path / "dsn")), ("NP_METRICS", "127.0.0.1:9464")):
         monkeypatch.setenv(name, text)
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump(document))

@@ -21,10 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct np_mistakes mistakes = {.file = "fuzz"};
     struct np_pipeline *pipeline = np_pipeline_load_text((const char *)data, size, "fuzz", &mistakes);
 
-    if (!pipeline == !np_mistakes_any(&mistakes))    /* either a pipeline, or a reason why not */
+    if (!pipeline == !np_mistakes_any(&mistakes)) /* either a pipeline, or a reason why not */
         abort();
     for (size_t i = 0; pipeline && i < pipeline->n_steps; i++)
-        if (pipeline->steps[i].parent >= (int)i || pipeline->steps[i].input < 0 || pipeline->steps[i].columns.n == 0)
+        if (pipeline->steps[i].parent >= (int)i || pipeline->steps[i].input < 0 ||
+            pipeline->steps[i].columns.n == 0)
             abort();
     np_pipeline_free(pipeline);
     np_mistakes_free(&mistakes);
