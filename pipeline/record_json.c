@@ -85,37 +85,48 @@ static char *put_whole(char *at, double value)
     return (double)whole == value ? put_integer(at, whole) : NULL;
 }
 
-/* The shortest text that reads back to the same double; null for what JSON has no number for. */
-static char *put_double(char *at, double value)
+static bool same_double(const char *text, double value)
 {
+    return strtod(text, NULL) == value;
+}
+
+static bool same_float(const char *text, double value)
+{
+    return (double)strtof(text, NULL) == value;
+}
+
+/* The shortest text that reads back to the same value; null for what JSON has no number for. Most computed numbers need
+ * all digits or all but one, so the search begins there. @param least digits that always survive; most: that suffice */
+static char *put_number(char *at, double value, int least, int most, bool (*same)(const char *, double))
+{
+    char text[NUMBER_MAX];
     char *end;
+    int n = 0;
 
     if (!isfinite(value))
         return put(at, "null");
     end = put_whole(at, value);
-    for (int digits = 15; !end; digits++) {
-        int n = snprintf(at, NUMBER_MAX, "%.*g", digits, value);
+    if (end)
+        return end;
+    for (int digits = most - 1; digits >= least; digits--) {
+        int length = snprintf(text, sizeof text, "%.*g", digits, value);
 
-        if (digits == 17 || strtod(at, NULL) == value)
-            end = at + n;
+        if (!same(text, value))
+            break;
+        memcpy(at, text, (size_t)length);
+        n = length;
     }
-    return end;
+    return n ? at + n : at + snprintf(at, NUMBER_MAX, "%.*g", most, value);
+}
+
+static char *put_double(char *at, double value)
+{
+    return put_number(at, value, 15, 17, same_double);
 }
 
 static char *put_float(char *at, float value)
 {
-    char *end;
-
-    if (!isfinite(value))
-        return put(at, "null");
-    end = put_whole(at, (double)value);
-    for (int digits = 6; !end; digits++) {
-        int n = snprintf(at, NUMBER_MAX, "%.*g", digits, (double)value);
-
-        if (digits == 9 || strtof(at, NULL) == value)
-            end = at + n;
-    }
-    return end;
+    return put_number(at, (double)value, 6, 9, same_float);
 }
 
 static char *put_time(char *at, int64_t ns)
