@@ -1,10 +1,10 @@
 /* Records as JSON (RFC 8259). The room for a whole record is made once, from an upper bound; then text is written
  * without further checks. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/record.h"
+#include "pipeline/shortest.h"
 #include "pipeline/utf8.h"
 
 #define NUMBER_MAX 32          /* "-1.7976931348623157e+308" is 24 */
@@ -74,7 +74,7 @@ static char *put_integer(char *at, int64_t value)
     return at;
 }
 
-/* Whole numbers are frequent and need no search. @return NULL if it is none (or too large, or -0) */
+/* Whole numbers are frequent and simple. @return NULL if it is none (or too large, or -0) */
 static char *put_whole(char *at, double value)
 {
     int64_t whole;
@@ -85,48 +85,57 @@ static char *put_whole(char *at, double value)
     return (double)whole == value ? put_integer(at, whole) : NULL;
 }
 
-static bool same_double(const char *text, double value)
+/* As "%g" lays a number out: plain from 1e-5 to below 1e17, else with an exponent. */
+static char *put_decimal(char *at, struct np_decimal decimal, bool negative)
 {
-    return strtod(text, NULL) == value;
-}
+    char digits[24];
+    int n = (int)(put_integer(digits, (int64_t)decimal.digits) - digits), point;
 
-static bool same_float(const char *text, double value)
-{
-    return (double)strtof(text, NULL) == value;
-}
-
-/* The shortest text that reads back to the same value; null for what JSON has no number for. Most computed numbers need
- * all digits or all but one, so the search begins there. @param least digits that always survive; most: that suffice */
-static char *put_number(char *at, double value, int least, int most, bool (*same)(const char *, double))
-{
-    char text[NUMBER_MAX];
-    char *end;
-    int n = 0;
-
-    if (!isfinite(value))
-        return put(at, "null");
-    end = put_whole(at, value);
-    if (end)
-        return end;
-    for (int digits = most - 1; digits >= least; digits--) {
-        int length = snprintf(text, sizeof text, "%.*g", digits, value);
-
-        if (!same(text, value))
-            break;
-        memcpy(at, text, (size_t)length);
-        n = length;
+    while (n > 1 && digits[n - 1] == '0') {
+        n--;
+        decimal.exponent++;
     }
-    return n ? at + n : at + snprintf(at, NUMBER_MAX, "%.*g", most, value);
+    point = n + decimal.exponent;            /* where the decimal point stands, seen from the first digit */
+    if (negative)
+        *at++ = '-';
+    if (point > 17 || point < -4) {
+        *at++ = digits[0];
+        if (n > 1) {
+            *at++ = '.';
+            memcpy(at, digits + 1, (size_t)n - 1);
+            at += n - 1;
+        }
+        *at++ = 'e';
+        return put_integer(at, point - 1);
+    }
+    if (point <= 0) {
+        at = put(at, "0.");
+        memset(at, '0', (size_t)-point);
+        at += -point;
+        memcpy(at, digits, (size_t)n);
+        return at + n;
+    }
+    for (int i = 0; i < n || i < point; i++) {
+        if (i == point)
+            *at++ = '.';
+        *at++ = i < n ? digits[i] : '0';
+    }
+    return at;
 }
 
+/* null for what JSON has no number for. */
 static char *put_double(char *at, double value)
 {
-    return put_number(at, value, 15, 17, same_double);
+    char *end = isfinite(value) ? put_whole(at, value) : put(at, "null");
+
+    return end ? end : value == 0 ? put(at, "-0") : put_decimal(at, np_shortest_double(value), signbit(value));
 }
 
 static char *put_float(char *at, float value)
 {
-    return put_number(at, (double)value, 6, 9, same_float);
+    char *end = isfinite(value) ? put_whole(at, (double)value) : put(at, "null");
+
+    return end ? end : value == 0 ? put(at, "-0") : put_decimal(at, np_shortest_float(value), signbit(value));
 }
 
 static char *put_time(char *at, int64_t ns)

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "pipeline/record.h"
+#include "pipeline/shortest.h"
 #include "pipeline/utf8.h"
 
 static struct np_column columns[] = {
@@ -115,6 +116,60 @@ static void numbers_in_json_read_back_to_the_same_bits(void **state)
         json_decref(json);
     }
     np_bytes_free(&out);
+}
+
+/* Digits that are left without the zeros at the end. */
+static int count_digits(struct np_decimal decimal)
+{
+    int n = 0;
+
+    while (decimal.digits % 10 == 0)
+        decimal.digits /= 10;
+    for (; decimal.digits; decimal.digits /= 10)
+        n++;
+    return n;
+}
+
+static void no_shorter_decimal_reads_back_to_the_same_number(void **state)
+{
+    uint64_t seed = 0x9e3779b97f4a7c15;
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        union { uint64_t u; double d; } bits;
+        union { uint32_t u; float f; } single;
+        struct np_decimal decimal;
+        char text[64];
+        int n;
+
+        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+        bits.u = seed >> 1;                                   /* positive; every fifth one is subnormal, or a power of two */
+        single.u = (uint32_t)(seed >> 33);
+        if (i % 5 == 0)
+            bits.u >>= 11 + i % 52, single.u >>= 8 + i % 23;
+        if (i % 5 == 1)
+            bits.u &= ~((UINT64_C(1) << 52) - 1), single.u &= 0x7f800000;
+        if (isfinite(bits.d) && bits.d != 0) {
+            decimal = np_shortest_double(bits.d);
+            snprintf(text, sizeof text, "%llue%d", (unsigned long long)decimal.digits, decimal.exponent);
+            if (strtod(text, NULL) != bits.d)
+                fail_msg("i=%d: %s is not %.17g", i, text, bits.d);
+            n = count_digits(decimal);
+            snprintf(text, sizeof text, "%.*e", n > 1 ? n - 2 : 0, bits.d);
+            if (n > 1 && strtod(text, NULL) == bits.d)
+                fail_msg("i=%d: %d digits, but %s is as good", i, n, text);
+        }
+        if (isfinite(single.f) && single.f != 0) {
+            decimal = np_shortest_float(single.f);
+            snprintf(text, sizeof text, "%llue%d", (unsigned long long)decimal.digits, decimal.exponent);
+            if (strtof(text, NULL) != single.f)
+                fail_msg("i=%d: %s is not %.9g", i, text, (double)single.f);
+            n = count_digits(decimal);
+            snprintf(text, sizeof text, "%.*e", n > 1 ? n - 2 : 0, (double)single.f);
+            if (n > 1 && strtof(text, NULL) == single.f)
+                fail_msg("i=%d: %d digits, but %s is as good", i, n, text);
+        }
+    }
 }
 
 static void get(avro_value_t *record, const char *name, bool nullable, avro_value_t *out)
@@ -290,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_as_json_is_the_documented_object),
         cmocka_unit_test(numbers_in_json_read_back_to_the_same_bits),
+        cmocka_unit_test(no_shorter_decimal_reads_back_to_the_same_number),
         cmocka_unit_test(avro_c_reads_a_record_by_its_schema),
         cmocka_unit_test(times_in_rfc_3339_are_read_with_zone_and_fraction),
         cmocka_unit_test(a_time_reads_back_from_its_text),
