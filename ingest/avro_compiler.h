@@ -1,4 +1,5 @@
-/* The compiler's own state and the part of it that emits operations. Private to avro_plan.c and avro_emit.c. */
+/* The compiler's own state and the part of it that emits operations. Private to
+ * avro_plan.c and avro_emit.c. */
 #ifndef NP_AVRO_COMPILER_H
 #define NP_AVRO_COMPILER_H
 
@@ -9,16 +10,16 @@
 struct np_avro_compiler {
     struct np_avro_plan *plan;
     const struct np_want *wants;
-    struct np_path *paths;           /* [n_wants] */
-    char **names;                    /* [n_wants] the paths' texts, in the plan's memory */
-    char (*why)[256];                /* [n_wants] why a path leads to nothing that fits */
-    uint32_t *entry;                 /* by type index: where its skipping subroutine starts */
-    bool *open, *needed;             /* by type index: being skipped inline; a subroutine is called */
+    struct np_path *paths; /* [n_wants] */
+    char **names;          /* [n_wants] the paths' texts, in the plan's memory */
+    char (*why)[256];      /* [n_wants] why a path leads to nothing that fits */
+    uint32_t *entry;       /* by type index: where its skipping subroutine starts */
+    bool *open, *needed;   /* by type index: being skipped inline; a subroutine is called */
     const struct np_avro_schema *writer;
-    uint32_t label;                  /* a jump leads here: the operation before must not grow */
-    const char *field;               /* the field at hand, for messages */
-    bool *wrong;                     /* [n_wants] a path leads to something of another kind */
-    enum np_status status;           /* NP_OK or NP_ENOMEM */
+    uint32_t label;        /* a jump leads here: the operation before must not grow */
+    const char *field;     /* the field at hand, for messages */
+    bool *wrong;           /* [n_wants] a path leads to something of another kind */
+    enum np_status status; /* NP_OK or NP_ENOMEM */
 };
 
 /** Memory that lives as long as the plan; taken. NULL sets the status. */

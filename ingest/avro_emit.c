@@ -3,7 +3,8 @@
 
 #include "ingest/avro_compiler.h"
 
-#define INLINE_OPS 4096       /* above, records that are skipped become subroutines: a schema may grow by doubling */
+#define INLINE_OPS                                                                                           \
+    4096 /* above, records that are skipped become subroutines: a schema may grow by doubling */
 #define INLINE_DEPTH 16
 
 void *np_avro_keep(struct np_avro_compiler *c, void *memory)
@@ -58,7 +59,8 @@ static void add_skip(struct np_avro_compiler *c, enum np_avro_code code, int64_t
 
     if (size == 0)
         return;
-    if (plan->n > c->label && plan->ops[plan->n - 1].code == code && plan->ops[plan->n - 1].size < INT32_MAX) {
+    if (plan->n > c->label && plan->ops[plan->n - 1].code == code &&
+        plan->ops[plan->n - 1].size < INT32_MAX) {
         plan->ops[plan->n - 1].size += size;
         return;
     }
@@ -79,7 +81,7 @@ void np_avro_union_end(struct np_avro_compiler *c, const uint32_t *table, size_t
     uint32_t end = np_avro_here(c);
 
     for (size_t i = 0; i < n && c->status == NP_OK; i++) {
-        uint32_t last = (i + 1 < n ? table[i + 1] : end) - 1;    /* each branch ends in its jump */
+        uint32_t last = (i + 1 < n ? table[i + 1] : end) - 1; /* each branch ends in its jump */
 
         c->plan->ops[last].to = end;
     }
@@ -102,7 +104,8 @@ static void skip_loop(struct np_avro_compiler *c, const struct np_avro_type *typ
     }
     np_avro_add(c, (struct np_avro_op){.code = NP_OP_LOOP});
     head = np_avro_here(c);
-    np_avro_add(c, (struct np_avro_op){.code = NP_OP_NEXT, .size = item->least + (type->kind == NP_AVRO_MAP)});
+    np_avro_add(c,
+                (struct np_avro_op){.code = NP_OP_NEXT, .size = item->least + (type->kind == NP_AVRO_MAP)});
     if (type->kind == NP_AVRO_MAP)
         np_avro_add(c, (struct np_avro_op){.code = NP_OP_SKIP_STRING});
     np_avro_skip(c, item, depth + 1);
@@ -153,7 +156,7 @@ void np_avro_skip(struct np_avro_compiler *c, const struct np_avro_type *type, i
         skip_fields(c, type, depth);
         c->open[type->index] = false;
         return;
-    default:    /* string, bytes */
+    default: /* string, bytes */
         np_avro_add(c, (struct np_avro_op){.code = NP_OP_SKIP_STRING});
     }
 }

@@ -16,18 +16,21 @@ struct going {
 static const char *wanted_text(enum np_want_kind kind)
 {
     static const char *const texts[] = {
-        [NP_WANT_NUMBER] = "a number",         [NP_WANT_INTEGER] = "an int or long",
-        [NP_WANT_TEXT] = "a string",           [NP_WANT_SCALAR] = "a single value",
+        [NP_WANT_NUMBER] = "a number",
+        [NP_WANT_INTEGER] = "an int or long",
+        [NP_WANT_TEXT] = "a string",
+        [NP_WANT_SCALAR] = "a single value",
         [NP_WANT_SAMPLES] = "a number or an array of numbers",
-        [NP_WANT_TIMES] = "a time or an array of long", [NP_WANT_BYTES] = "bytes",
+        [NP_WANT_TIMES] = "a time or an array of long",
+        [NP_WANT_BYTES] = "bytes",
     };
 
     return texts[kind];
 }
 
 /* Whoever wants this value cannot have it; other branches of a union may still do. */
-static void add_fail(struct np_avro_compiler *c, const struct np_avro_type *type, const struct going *going, size_t n,
-                     const char *text)
+static void add_fail(struct np_avro_compiler *c, const struct np_avro_type *type, const struct going *going,
+                     size_t n, const char *text)
 {
     for (size_t i = 0; i < n; i++) {
         size_t want = going[i].want;
@@ -37,12 +40,13 @@ static void add_fail(struct np_avro_compiler *c, const struct np_avro_type *type
         if (text)
             snprintf(why, sizeof *c->why, "field %s: %s", c->names[want], text);
         else
-            snprintf(why, sizeof *c->why, "field %s: the schema has %s%s%s there; wanted is %s", c->names[want],
-                     np_avro_kind_name(type->kind), type->name ? " " : "", type->name ? type->name : "",
-                     wanted_text(c->wants[want].kind));
+            snprintf(why, sizeof *c->why, "field %s: the schema has %s%s%s there; wanted is %s",
+                     c->names[want], np_avro_kind_name(type->kind), type->name ? " " : "",
+                     type->name ? type->name : "", wanted_text(c->wants[want].kind));
     }
     if (n)
-        np_avro_add(c, (struct np_avro_op){.code = NP_OP_FAIL, .text = np_avro_keep(c, strdup(c->why[going[0].want]))});
+        np_avro_add(c, (struct np_avro_op){.code = NP_OP_FAIL,
+                                           .text = np_avro_keep(c, strdup(c->why[going[0].want]))});
 }
 
 static bool at_end(const struct np_avro_compiler *c, struct going going)
@@ -55,11 +59,11 @@ static bool next_is(const struct np_avro_compiler *c, struct going going, const 
     return !at_end(c, going) && strcmp(c->paths[going.want].parts[going.part], part) == 0;
 }
 
-static void read_type(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                      const struct going *going, size_t n);
+static void read_type(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                      const struct np_avro_type *reader, const struct going *going, size_t n);
 
-static void read_union(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                       const struct going *going, size_t n)
+static void read_union(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                       const struct np_avro_type *reader, const struct going *going, size_t n)
 {
     uint32_t *table = np_avro_union_open(c, writer);
 
@@ -88,14 +92,14 @@ static void add_const(struct np_avro_compiler *c, size_t want, struct np_avro_co
 }
 
 /* A reader's field that the writer does not have. */
-static void read_default(struct np_avro_compiler *c, const struct np_avro_type *type, json_t *json, struct going going)
+static void read_default(struct np_avro_compiler *c, const struct np_avro_type *type, json_t *json,
+                         struct going going)
 {
     struct np_avro_const constant;
     enum np_status status;
 
     for (; type->kind == NP_AVRO_RECORD && !at_end(c, going); going.part++) {
-        const struct np_avro_field *field =
-            np_avro_field_find(type, c->paths[going.want].parts[going.part]);
+        const struct np_avro_field *field = np_avro_field_find(type, c->paths[going.want].parts[going.part]);
         json_t *inner = field ? json_object_get(json, field->name) : NULL;
 
         if (!field)
@@ -128,14 +132,14 @@ static void explain_missing(struct np_avro_compiler *c, const struct np_avro_typ
     for (size_t i = 0; i < record->n; i++)
         names[i] = record->fields[i].name;
     nearest = np_nearest(c->paths[going.want].parts[going.part], names, record->n);
-    snprintf(c->why[going.want], sizeof *c->why, "field %s: record %s has no field %s%s%s", c->names[going.want],
-             record->name, c->paths[going.want].parts[going.part], nearest ? "; the nearest is " : "",
-             nearest ? nearest : "");
+    snprintf(c->why[going.want], sizeof *c->why, "field %s: record %s has no field %s%s%s",
+             c->names[going.want], record->name, c->paths[going.want].parts[going.part],
+             nearest ? "; the nearest is " : "", nearest ? nearest : "");
     free(names);
 }
 
-static void read_record(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                        const struct going *going, size_t n)
+static void read_record(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                        const struct np_avro_type *reader, const struct going *going, size_t n)
 {
     struct going *inner = calloc(n, sizeof *inner);
     const char *outer = c->field;
@@ -162,7 +166,8 @@ static void read_record(struct np_avro_compiler *c, const struct np_avro_type *w
             if (field->otherwise)
                 read_default(c, field->type, field->otherwise, next);
             else
-                add_fail(c, field->type, &next, 1, "the writer's schema lacks it and the reader's has no default");
+                add_fail(c, field->type, &next, 1,
+                         "the writer's schema lacks it and the reader's has no default");
         }
     }
     for (size_t i = 0; i < writer->n && c->status == NP_OK; i++) {
@@ -223,8 +228,8 @@ static bool is_number(enum np_avro_kind kind)
 }
 
 /* @return whether op now reads the array as samples or times */
-static bool array_op(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                     enum np_want_kind kind, struct np_avro_op *op)
+static bool array_op(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                     const struct np_avro_type *reader, enum np_want_kind kind, struct np_avro_op *op)
 {
     const struct np_avro_type *item = writer->items[0], *as = reader ? reader->items[0] : NULL;
     uint32_t *table;
@@ -254,15 +259,16 @@ static bool array_op(struct np_avro_compiler *c, const struct np_avro_type *writ
 }
 
 /* The value itself is wanted, by one or more. */
-static void read_value(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                       const struct going *going, size_t n)
+static void read_value(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                       const struct np_avro_type *reader, const struct going *going, size_t n)
 {
     const char **symbols = NULL;
     struct np_avro_op first = {0};
 
-    if (writer->kind == NP_AVRO_NULL) {    /* no bytes and no value: as if it were absent */
+    if (writer->kind == NP_AVRO_NULL) { /* no bytes and no value: as if it were absent */
         for (size_t i = 0; i < n; i++)
-            snprintf(c->why[going[i].want], sizeof *c->why, "field %s: it is always null", c->names[going[i].want]);
+            snprintf(c->why[going[i].want], sizeof *c->why, "field %s: it is always null",
+                     c->names[going[i].want]);
         return;
     }
     if (writer->kind == NP_AVRO_ENUM) {
@@ -295,8 +301,8 @@ static void read_value(struct np_avro_compiler *c, const struct np_avro_type *wr
     }
 }
 
-static void read_type(struct np_avro_compiler *c, const struct np_avro_type *writer, const struct np_avro_type *reader,
-                      const struct going *going, size_t n)
+static void read_type(struct np_avro_compiler *c, const struct np_avro_type *writer,
+                      const struct np_avro_type *reader, const struct going *going, size_t n)
 {
     const struct np_avro_type *answer = reader;
     bool elements = next_is(c, going[0], "[]");
@@ -353,8 +359,8 @@ static enum np_status compile(struct np_avro_compiler *c, const struct np_avro_s
 }
 
 enum np_status np_avro_plan_open(struct np_avro_plan **out, const struct np_avro_schema *writer,
-                                 const struct np_avro_schema *reader, const struct np_want *wants, size_t n_wants,
-                                 struct np_error *err)
+                                 const struct np_avro_schema *reader, const struct np_want *wants,
+                                 size_t n_wants, struct np_error *err)
 {
     struct np_avro_plan *plan = calloc(1, sizeof *plan);
     struct np_avro_compiler c = {.plan = plan, .wants = wants, .writer = writer};
@@ -379,7 +385,8 @@ enum np_status np_avro_plan_open(struct np_avro_plan **out, const struct np_avro
         c.entry[i] = NP_AVRO_NO_ENTRY;
     for (size_t i = 0; i < n_wants; i++) {
         c.names[i] = np_avro_keep(&c, strdup(wants[i].path));
-        status = c.names[i] ? np_path_parse(&c.paths[i], wants[i].path, err) : np_fail(err, NP_ENOMEM, "Avro plan");
+        status = c.names[i] ? np_path_parse(&c.paths[i], wants[i].path, err)
+                            : np_fail(err, NP_ENOMEM, "Avro plan");
         if (status != NP_OK)
             goto done;
     }

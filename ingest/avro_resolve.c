@@ -13,9 +13,10 @@ static bool same_name(const struct np_avro_type *writer, const struct np_avro_ty
 
     if (strcmp(name, np_avro_short_name(reader->name)) == 0)
         return true;
-    json_array_foreach(reader->aliases, i, alias)
-        if (json_is_string(alias) && strcmp(name, np_avro_short_name(json_string_value(alias))) == 0)
-            return true;
+    json_array_foreach(reader->aliases, i,
+                       alias) if (json_is_string(alias) &&
+                                  strcmp(name, np_avro_short_name(json_string_value(alias))) ==
+                                      0) return true;
     return false;
 }
 
@@ -28,7 +29,8 @@ bool np_avro_matches(const struct np_avro_type *writer, const struct np_avro_typ
     }
     switch (writer->kind) {
     case NP_AVRO_INT:
-        return reader->kind == NP_AVRO_LONG || reader->kind == NP_AVRO_FLOAT || reader->kind == NP_AVRO_DOUBLE;
+        return reader->kind == NP_AVRO_LONG || reader->kind == NP_AVRO_FLOAT ||
+               reader->kind == NP_AVRO_DOUBLE;
     case NP_AVRO_LONG:
         return reader->kind == NP_AVRO_FLOAT || reader->kind == NP_AVRO_DOUBLE;
     case NP_AVRO_FLOAT:
@@ -42,7 +44,8 @@ bool np_avro_matches(const struct np_avro_type *writer, const struct np_avro_typ
     }
 }
 
-const struct np_avro_type *np_avro_answer(const struct np_avro_type *writer, const struct np_avro_type *reader)
+const struct np_avro_type *np_avro_answer(const struct np_avro_type *writer,
+                                          const struct np_avro_type *reader)
 {
     if (reader->kind != NP_AVRO_UNION)
         return np_avro_matches(writer, reader) ? reader : NULL;
@@ -63,7 +66,8 @@ const struct np_avro_field *np_avro_field_find(const struct np_avro_type *record
     return NULL;
 }
 
-const struct np_avro_field *np_avro_source(const struct np_avro_type *writer, const struct np_avro_field *field)
+const struct np_avro_field *np_avro_source(const struct np_avro_type *writer,
+                                           const struct np_avro_field *field)
 {
     const struct np_avro_field *found = np_avro_field_find(writer, field->name);
     json_t *alias;
@@ -71,7 +75,8 @@ const struct np_avro_field *np_avro_source(const struct np_avro_type *writer, co
 
     if (found)
         return found;
-    json_array_foreach(field->aliases, i, alias) {
+    json_array_foreach(field->aliases, i, alias)
+    {
         found = json_is_string(alias) ? np_avro_field_find(writer, json_string_value(alias)) : NULL;
         if (found)
             return found;
@@ -106,8 +111,8 @@ static bool leaf_whole(const struct np_avro_type *writer, const struct np_avro_t
     return false;
 }
 
-bool np_avro_leaf(const struct np_avro_type *writer, const struct np_avro_type *reader, enum np_want_kind kind,
-                  const char **symbols, struct np_avro_op *op)
+bool np_avro_leaf(const struct np_avro_type *writer, const struct np_avro_type *reader,
+                  enum np_want_kind kind, const char **symbols, struct np_avro_op *op)
 {
     *op = (struct np_avro_op){.code = NP_OP_FAIL};
     switch (writer->kind) {
@@ -126,7 +131,8 @@ bool np_avro_leaf(const struct np_avro_type *writer, const struct np_avro_type *
     case NP_AVRO_STRING:
         op->code = NP_OP_STRING;
         op->wanted = kind != NP_WANT_BYTES;
-        return kind == NP_WANT_TEXT || kind == NP_WANT_SCALAR || kind == NP_WANT_TIMES || kind == NP_WANT_BYTES;
+        return kind == NP_WANT_TEXT || kind == NP_WANT_SCALAR || kind == NP_WANT_TIMES ||
+               kind == NP_WANT_BYTES;
     case NP_AVRO_FIXED:
         op->code = NP_OP_FIXED;
         op->size = writer->size;
@@ -189,7 +195,8 @@ static enum np_status default_samples(json_t *json, struct np_avro_const *out)
     out->samples = malloc(n * sizeof *out->samples);
     if (!out->samples)
         return NP_ENOMEM;
-    json_array_foreach(json, i, item) {
+    json_array_foreach(json, i, item)
+    {
         if (!json_is_number(item) && !json_is_null(item)) {
             free(out->samples);
             out->samples = NULL;
@@ -250,7 +257,7 @@ enum np_status np_avro_default(const struct np_avro_type *type, json_t *json, en
     case NP_AVRO_ARRAY:
         if (kind == NP_WANT_SAMPLES)
             return default_samples(json, out);
-        return json_array_size(json) == 0 ? NP_OK : NP_ECONFIG;    /* an empty one holds nothing for anybody */
+        return json_array_size(json) == 0 ? NP_OK : NP_ECONFIG; /* an empty one holds nothing for anybody */
     default:
         return NP_ECONFIG;
     }

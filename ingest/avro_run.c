@@ -1,4 +1,5 @@
-/* Runs the program of a plan over one message. Every length is checked against the bytes left before it is used. */
+/* Runs the program of a plan over one message. Every length is checked against the bytes left before it is
+ * used. */
 #include <math.h>
 #include <string.h>
 
@@ -11,8 +12,8 @@ struct cursor {
 
 /* An open loop or a call. */
 struct frame {
-    int64_t items;       /* left in this block */
-    uint32_t back;       /* call: where to return */
+    int64_t items; /* left in this block */
+    uint32_t back; /* call: where to return */
 };
 
 static size_t left(const struct cursor *c)
@@ -20,7 +21,8 @@ static size_t left(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
-/* The long way: near the end of the message, or more than a byte. @return false: cut off, or more than 64 bits */
+/* The long way: near the end of the message, or more than a byte. @return false: cut off, or more than 64
+ * bits */
 static bool get_varint_slow(struct cursor *c, int64_t *value)
 {
     uint64_t bits = 0;
@@ -65,8 +67,9 @@ static bool get_length(struct cursor *c, int64_t *length)
     return get_varint(c, length) && *length >= 0 && (uint64_t)*length <= left(c);
 }
 
-/* The head of a block of an array or map (specification, "Complex Types"): a negative count is followed by the block's
- * length. @param block_bytes -1 when not given. @return false if it is cut off or claims more items than there can be */
+/* The head of a block of an array or map (specification, "Complex Types"): a negative count is followed by
+ * the block's length. @param block_bytes -1 when not given. @return false if it is cut off or claims more
+ * items than there can be */
 static bool get_block(struct cursor *c, int64_t least, int64_t *count, int64_t *block_bytes)
 {
     *block_bytes = -1;
@@ -327,7 +330,7 @@ static enum outcome read_value(struct cursor *c, const struct np_avro_op *op, st
         return read_times(c, op, extract->blocks, found);
     case NP_OP_CONST:
         return set_constant(op->constant, extract->blocks, found);
-    default:    /* NP_OP_COPY */
+    default: /* NP_OP_COPY */
         *found = extract->lists[op->to].items[extract->lists[op->to].n - 1];
         return GOOD;
     }
@@ -338,12 +341,16 @@ static enum np_status bad(const struct cursor *c, const struct np_avro_op *op, s
     size_t at = (size_t)(c->at - c->start), length = (size_t)(c->end - c->start);
 
     if (op->code == NP_OP_END)
-        return np_fail(err, NP_EDATA, "Avro: %zu of the message's %zu bytes are left over: it was written by another "
-                       "schema", length - at, length);
+        return np_fail(err, NP_EDATA,
+                       "Avro: %zu of the message's %zu bytes are left over: it was written by another "
+                       "schema",
+                       length - at, length);
     if (op->code == NP_OP_FAIL)
         return np_fail(err, NP_EDATA, "Avro: %s", op->text);
-    return np_fail(err, NP_EDATA, "Avro: field %s: byte %zu of %zu: the message is cut off or was written by another "
-                   "schema", op->field ? op->field : "(whole)", at, length);
+    return np_fail(err, NP_EDATA,
+                   "Avro: field %s: byte %zu of %zu: the message is cut off or was written by another "
+                   "schema",
+                   op->field ? op->field : "(whole)", at, length);
 }
 
 enum np_status np_avro_plan_run(const struct np_avro_plan *plan, const void *data, size_t length,
@@ -419,7 +426,7 @@ enum np_status np_avro_plan_run(const struct np_avro_plan *plan, const void *dat
                     return bad(c, op, err);
                 if (bytes < 0 || op->wanted)
                     break;
-                c->at += bytes;      /* nothing in this block is wanted */
+                c->at += bytes; /* nothing in this block is wanted */
             }
             if (whole == 0) {
                 depth--;

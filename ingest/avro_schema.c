@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 100
-#define TYPES_MAX 10000
-#define ENCODED_MAX ((int64_t)1 << 40)      /* sums of lengths stop here: no message is that long */
+#define DEPTH_MAX   100
+#define TYPES_MAX   10000
+#define ENCODED_MAX ((int64_t)1 << 40) /* sums of lengths stop here: no message is that long */
 
-static const char *const kind_names[] = {"null", "boolean", "int", "long", "float", "double", "bytes", "string",
-                                         "record", "enum", "array", "map", "union", "fixed"};
+static const char *const kind_names[] = {"null",   "boolean", "int",  "long",  "float", "double", "bytes",
+                                         "string", "record",  "enum", "array", "map",   "union",  "fixed"};
 
 const char *np_avro_kind_name(enum np_avro_kind kind)
 {
@@ -67,7 +67,8 @@ static char *full_name(const char *name, const char *space)
 }
 
 /* In its namespace first, then by its full name. */
-static struct np_avro_type *find_named(const struct np_avro_schema *schema, const char *name, const char *space)
+static struct np_avro_type *find_named(const struct np_avro_schema *schema, const char *name,
+                                       const char *space)
 {
     size_t in_space = strlen(space);
     struct np_avro_type *found = NULL;
@@ -123,7 +124,8 @@ static enum np_status parse_union(struct np_avro_schema *schema, json_t *json, c
     if (!type->items)
         return no_memory(err);
     for (size_t i = 0; i < n; i++) {
-        enum np_status status = parse(schema, json_array_get(json, i), space, depth + 1, &type->items[i], err);
+        enum np_status status =
+            parse(schema, json_array_get(json, i), space, depth + 1, &type->items[i], err);
 
         if (status != NP_OK)
             return status;
@@ -175,7 +177,8 @@ static enum np_status parse_record(struct np_avro_schema *schema, struct np_avro
                            type->name, i + 1);
         for (size_t k = 0; k < i; k++)
             if (strcmp(type->fields[k].name, to->name) == 0)
-                return np_fail(err, NP_ECONFIG, "Avro schema: record %s has two fields %s", type->name, to->name);
+                return np_fail(err, NP_ECONFIG, "Avro schema: record %s has two fields %s", type->name,
+                               to->name);
         to->otherwise = json_object_get(field, "default");
         to->aliases = json_object_get(field, "aliases");
         status = parse(schema, json_object_get(field, "type"), space, depth + 1, &to->type, err);
@@ -216,7 +219,8 @@ static enum np_status parse_fixed(struct np_avro_type *type, json_t *json, struc
 }
 
 static enum np_status parse_named(struct np_avro_schema *schema, enum np_avro_kind kind, json_t *json,
-                                  const char *space, int depth, struct np_avro_type **out, struct np_error *err)
+                                  const char *space, int depth, struct np_avro_type **out,
+                                  struct np_error *err)
 {
     const char *name = json_string_value(json_object_get(json, "name"));
     const char *own_space = json_string_value(json_object_get(json, "namespace"));
@@ -287,7 +291,8 @@ static enum np_status parse(struct np_avro_schema *schema, json_t *json, const c
         return parse_union(schema, json, space, depth, out, err);
     inner = json_object_get(json, "type");
     if (!inner)
-        return np_fail(err, NP_ECONFIG, "Avro schema: a type must be a name, a list or an object with \"type\"");
+        return np_fail(err, NP_ECONFIG,
+                       "Avro schema: a type must be a name, a list or an object with \"type\"");
     if (!json_is_string(inner))
         return parse(schema, inner, space, depth + 1, out, err);
     name = json_string_value(inner);
@@ -312,15 +317,15 @@ static void measure(struct np_avro_type *type)
     static const struct {
         int encoded, least;
     } rows[] = {
-        [NP_AVRO_NULL] = {0, 0},    [NP_AVRO_BOOLEAN] = {1, 1}, [NP_AVRO_INT] = {-1, 1},
-        [NP_AVRO_LONG] = {-1, 1},   [NP_AVRO_FLOAT] = {4, 4},   [NP_AVRO_DOUBLE] = {8, 8},
-        [NP_AVRO_BYTES] = {-1, 1},  [NP_AVRO_STRING] = {-1, 1}, [NP_AVRO_RECORD] = {-1, 0},
-        [NP_AVRO_ENUM] = {-1, 1},   [NP_AVRO_ARRAY] = {-1, 1},  [NP_AVRO_MAP] = {-1, 1},
+        [NP_AVRO_NULL] = {0, 0},   [NP_AVRO_BOOLEAN] = {1, 1}, [NP_AVRO_INT] = {-1, 1},
+        [NP_AVRO_LONG] = {-1, 1},  [NP_AVRO_FLOAT] = {4, 4},   [NP_AVRO_DOUBLE] = {8, 8},
+        [NP_AVRO_BYTES] = {-1, 1}, [NP_AVRO_STRING] = {-1, 1}, [NP_AVRO_RECORD] = {-1, 0},
+        [NP_AVRO_ENUM] = {-1, 1},  [NP_AVRO_ARRAY] = {-1, 1},  [NP_AVRO_MAP] = {-1, 1},
         [NP_AVRO_UNION] = {-1, 1},
     };
 
     if (type->measured)
-        return;          /* also while it is being measured: a recursive type has no fixed length */
+        return; /* also while it is being measured: a recursive type has no fixed length */
     type->measured = true;
     if (type->kind == NP_AVRO_FIXED) {
         type->encoded = type->least = type->size;

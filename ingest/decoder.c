@@ -44,20 +44,22 @@ static enum np_status map_wants(struct mapping_decoder *d, struct np_error *err)
         bool repeated = strstr(map->channels[i].path, "[]") != NULL;
 
         if (i > 0 && repeated != d->m.channels_repeated)
-            return np_fail(err, NP_ECONFIG, "input %s: either all channels go into an array ([]) or none", d->m.input);
+            return np_fail(err, NP_ECONFIG, "input %s: either all channels go into an array ([]) or none",
+                           d->m.input);
         d->m.channels_repeated = repeated;
-        d->wants[d->n_wants++] = (struct np_want){map->channels[i].path,
-                                                  map->encoding == NP_ENC_ARRAY ? NP_WANT_SAMPLES : NP_WANT_BYTES, true};
+        d->wants[d->n_wants++] = (struct np_want){
+            map->channels[i].path, map->encoding == NP_ENC_ARRAY ? NP_WANT_SAMPLES : NP_WANT_BYTES, true};
     }
     for (int i = 0; i < WANT_SAMPLES; i++)
         if (d->m.at[i] >= 0 && d->m.repeated[i] && !d->m.channels_repeated)
-            return np_fail(err, NP_ECONFIG, "input %s: path %s goes into an array ([]) but the channels do not", d->m.input,
+            return np_fail(err, NP_ECONFIG,
+                           "input %s: path %s goes into an array ([]) but the channels do not", d->m.input,
                            d->wants[d->m.at[i]].path);
     return NP_OK;
 }
 
-static enum np_status decode(struct np_decoder *decoder, const struct np_message *message, struct np_blocks *blocks,
-                             const char **reason, struct np_error *err)
+static enum np_status decode(struct np_decoder *decoder, const struct np_message *message,
+                             struct np_blocks *blocks, const char **reason, struct np_error *err)
 {
     struct mapping_decoder *d = (struct mapping_decoder *)decoder;
     enum np_status status;
@@ -98,7 +100,8 @@ enum np_status np_decoder_open(struct np_decoder **out, const struct np_pipeline
     d->base = (struct np_decoder){.decode = decode, .close = close_decoder};
     d->m.map = &in->map;
     d->m.input = in->name;
-    d->form = (struct np_message_form){.format = in->format, .schema_file = in->schema_file, .registry = registry};
+    d->form =
+        (struct np_message_form){.format = in->format, .schema_file = in->schema_file, .registry = registry};
     status = map_wants(d, err);
     if (status == NP_OK)
         status = np_extract_open(&d->extract, d->n_wants, err);

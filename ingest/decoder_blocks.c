@@ -1,5 +1,5 @@
-/* Found values to blocks, with all checks. First everything that takes slab memory is counted and taken, so that
- * pointers into the slabs do not move any more. */
+/* Found values to blocks, with all checks. First everything that takes slab memory is counted and taken, so
+ * that pointers into the slabs do not move any more. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,10 @@ struct build {
     const struct np_message *message;
     struct np_extract *extract;
     struct np_blocks *blocks;
-    size_t n_elements;            /* of the array that paths with [] go into; else 1 */
-    float *samples;               /* room for samples that are not in the slab yet */
-    int64_t *times;               /* [n_elements] one time each; INT64_MIN: none */
-    const char *sensor;           /* of the whole message, or of the element at hand */
+    size_t n_elements;  /* of the array that paths with [] go into; else 1 */
+    float *samples;     /* room for samples that are not in the slab yet */
+    int64_t *times;     /* [n_elements] one time each; INT64_MIN: none */
+    const char *sensor; /* of the whole message, or of the element at hand */
     const char **reason;
     struct np_error *err;
 };
@@ -59,7 +59,8 @@ bool np_found_time(const struct np_found *found, int64_t unit_ns, int64_t *ns)
             unit_ns = logical_ns[found->logical];
         return unit_ns != 0 && !__builtin_mul_overflow(found->integer, unit_ns, ns) && *ns != INT64_MIN;
     case NP_FOUND_NUMBER:
-        /* the whole part exactly: seconds as a double have no more than 0.2 us left for the fraction anyway */
+        /* the whole part exactly: seconds as a double have no more than 0.2 us left for
+         * the fraction anyway */
         unit = (double)unit_ns;
         fraction = modf(found->number, &whole);
         if (unit_ns == 0 || !(fabs(found->number) * unit < 9.2e18))
@@ -94,7 +95,8 @@ static bool is_good(const struct np_found *quality)
     }
 }
 
-/* Sensors and channels become keys, labels and rows: no control characters (one of them separates the parts of a key). */
+/* Sensors and channels become keys, labels and rows: no control characters (one of them separates the parts
+ * of a key). */
 static bool is_name(const char *text, size_t n)
 {
     if (n == 0 || n > NP_NAME_MAX_BYTES || !np_utf8_valid(text, n))
@@ -106,13 +108,14 @@ static bool is_name(const char *text, size_t n)
 }
 
 /* A name as text in the blocks' memory, which has room for it. */
-static enum np_status take_name(struct build *b, const struct np_found *found, const char *what, const char **out)
+static enum np_status take_name(struct build *b, const struct np_found *found, const char *what,
+                                const char **out)
 {
     char digits[24];
     const char *text = digits;
     size_t n;
 
-    if (!found) {    /* the key */
+    if (!found) { /* the key */
         text = b->message->key;
         n = text ? b->message->key_length : 0;
     } else if (found->type == NP_FOUND_INTEGER) {
@@ -124,8 +127,9 @@ static enum np_status take_name(struct build *b, const struct np_found *found, c
         return BAD(b, what, "the %s has no name", what);
     }
     if (!is_name(text, n))
-        return BAD(b, what, "the %s's name, %zu bytes%s, must be 1 to %d bytes of UTF-8 without control characters", what, n,
-                   found ? "" : " (the message key)", NP_NAME_MAX_BYTES);
+        return BAD(b, what,
+                   "the %s's name, %zu bytes%s, must be 1 to %d bytes of UTF-8 without control characters",
+                   what, n, found ? "" : " (the message key)", NP_NAME_MAX_BYTES);
     *out = np_blocks_string(b->blocks, text, n);
     return NP_OK;
 }
@@ -188,10 +192,13 @@ static enum np_status bad_time(struct build *b, const struct np_found *found)
     int64_t unit_ns = b->m->map->time_unit_ns;
 
     if (found->type == NP_FOUND_TEXT)
-        return BAD(b, "time", "time \"%.*s\" is not RFC 3339, or not between 1677 and 2262", found->n > 64 ? 64 : (int)found->n,
-                   found->text);
-    if (found->type == NP_FOUND_BOOLEAN || (unit_ns == 0 && !(found->type == NP_FOUND_INTEGER && found->logical)))
-        return BAD(b, "time", "time is a number without a unit: neither the schema's logical type nor the mapping gives one");
+        return BAD(b, "time", "time \"%.*s\" is not RFC 3339, or not between 1677 and 2262",
+                   found->n > 64 ? 64 : (int)found->n, found->text);
+    if (found->type == NP_FOUND_BOOLEAN ||
+        (unit_ns == 0 && !(found->type == NP_FOUND_INTEGER && found->logical)))
+        return BAD(
+            b, "time",
+            "time is a number without a unit: neither the schema's logical type nor the mapping gives one");
     return BAD(b, "time", "time is not between 1677 and 2262 in ns");
 }
 
@@ -246,13 +253,15 @@ static enum np_status get_factor(struct build *b, int want, size_t element, doub
     if (!found)
         return NP_OK;
     if (found->type != NP_FOUND_NUMBER || !isfinite(found->number))
-        return BAD(b, "missing", "%s is missing or no finite number", want == WANT_SCALE ? "scale" : "offset");
+        return BAD(b, "missing", "%s is missing or no finite number",
+                   want == WANT_SCALE ? "scale" : "offset");
     *factor = found->number;
     return NP_OK;
 }
 
 /* The samples of one found value as float32 in the slab. */
-static enum np_status get_samples(struct build *b, const struct np_found *found, size_t element, float **x, uint32_t *n)
+static enum np_status get_samples(struct build *b, const struct np_found *found, size_t element, float **x,
+                                  uint32_t *n)
 {
     enum np_encoding encoding = b->m->map->encoding;
     size_t width = np_sample_size(encoding);
@@ -306,7 +315,8 @@ static enum np_status add_block(struct build *b, size_t channel, const char *nam
 /* One value of one element: a block of samples, or a reading. */
 static enum np_status add_element(struct build *b, size_t channel, size_t element, const char *name)
 {
-    const struct np_found *found = found_samples(b, channel, element), *time = found_want(b, WANT_TIME, element);
+    const struct np_found *found = found_samples(b, channel, element),
+                          *time = found_want(b, WANT_TIME, element);
     struct np_block block = {0};
     enum np_status status;
     float *x;
@@ -347,7 +357,8 @@ static bool is_series(const struct build *b, double *rate_hz)
     bool timed = m->repeated[WANT_TIME];
 
     *rate_hz = m->map->rate_hz;
-    if (!m->channels_repeated || m->repeated[WANT_SENSOR] || m->repeated[WANT_CHANNEL] || m->repeated[WANT_RATE])
+    if (!m->channels_repeated || m->repeated[WANT_SENSOR] || m->repeated[WANT_CHANNEL] ||
+        m->repeated[WANT_RATE])
         return false;
     if (timed == (m->at[WANT_RATE] >= 0 || m->map->rate_hz > 0))
         return false;
@@ -373,8 +384,9 @@ static enum np_status add_series(struct build *b, size_t channel, const char *na
 
         if (b->m->repeated[WANT_TIME] || i == 0)
             if (b->times[i] == INT64_MIN)
-                return found->type == NP_FOUND_NOTHING && b->n_elements == 1 ? NP_OK
-                                                                             : BAD(b, "missing", "the time is missing");
+                return found->type == NP_FOUND_NOTHING && b->n_elements == 1
+                           ? NP_OK
+                           : BAD(b, "missing", "the time is missing");
         if (found->type == NP_FOUND_NOTHING)
             *b->samples++ = NAN;
         else
@@ -413,7 +425,11 @@ static enum np_status add_all(struct build *b)
 enum np_status np_decoder_blocks(const struct np_decoder_map *m, const struct np_message *message,
                                  struct np_extract *extract, const char **reason, struct np_error *err)
 {
-    struct build b = {.m = m, .message = message, .extract = extract, .blocks = extract->blocks, .reason = reason,
+    struct build b = {.m = m,
+                      .message = message,
+                      .extract = extract,
+                      .blocks = extract->blocks,
+                      .reason = reason,
                       .err = err};
     enum np_status status = take_memory(&b);
 

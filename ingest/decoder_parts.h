@@ -1,4 +1,5 @@
-/* What the files of the decoder share: the wants of a mapping, and turning what was found into blocks. Private. */
+/* What the files of the decoder share: the wants of a mapping, and turning what was found into blocks.
+ * Private. */
 #ifndef NP_DECODER_PARTS_H
 #define NP_DECODER_PARTS_H
 
@@ -10,10 +11,10 @@ enum { WANT_SENSOR, WANT_TIME, WANT_RATE, WANT_QUALITY, WANT_SCALE, WANT_OFFSET,
 /** Where the wants stand: index into the extract's lists, or -1 when the mapping has no such path. */
 struct np_decoder_map {
     const struct np_mapping *map;
-    const char *input;            /* its name, for messages */
+    const char *input; /* its name, for messages */
     int at[WANT_SAMPLES];
     bool repeated[WANT_SAMPLES];
-    int first_channel;            /* index of channel 0; the others follow */
+    int first_channel; /* index of channel 0; the others follow */
     bool channels_repeated;
 };
 

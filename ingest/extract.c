@@ -65,8 +65,10 @@ enum np_status np_path_parse(struct np_path *out, const char *text, struct np_er
         size_t length = strcspn(at, ".[");
 
         if (length == 0) {
-            status = np_fail(err, NP_ECONFIG, "path \"%s\": a field name is missing; a path is like head.meter or "
-                             "readings[].value", text);
+            status = np_fail(err, NP_ECONFIG,
+                             "path \"%s\": a field name is missing; a path is like head.meter or "
+                             "readings[].value",
+                             text);
             break;
         }
         if (!path_add(out, at, length))
@@ -74,8 +76,10 @@ enum np_status np_path_parse(struct np_path *out, const char *text, struct np_er
         at += length;
         if (*at == '[') {
             if (strncmp(at, "[]", 2) != 0 || (at[2] != '.' && at[2] != '\0') || out->repeated) {
-                status = np_fail(err, NP_ECONFIG, "path \"%s\": only one [] is allowed, after an array's name, as in "
-                                 "readings[].value", text);
+                status = np_fail(err, NP_ECONFIG,
+                                 "path \"%s\": only one [] is allowed, after an array's name, as in "
+                                 "readings[].value",
+                                 text);
                 break;
             }
             if (!path_add(out, "[]", 2))

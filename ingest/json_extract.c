@@ -7,7 +7,7 @@
 
 struct json_want {
     struct np_path path;
-    char *text;                   /* of the path, for messages */
+    char *text; /* of the path, for messages */
     enum np_want_kind kind;
 };
 
@@ -80,7 +80,8 @@ static int base64_digit(unsigned char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Appends the bytes. found->first: where they start in scratch; becomes a pointer when scratch no longer moves. */
+/* Appends the bytes. found->first: where they start in scratch; becomes a pointer when scratch no longer
+ * moves. */
 static enum np_status get_base64(const struct json_want *want, json_t *json, struct np_extract *extract,
                                  struct np_found *found, struct np_error *err)
 {
@@ -127,7 +128,8 @@ static enum np_status get_samples(const struct json_want *want, json_t *json, st
     found->n = (uint32_t)n;
     if (n && !(to = np_blocks_samples(extract->blocks, n)))
         return no_memory(err);
-    json_array_foreach(json, i, item) {
+    json_array_foreach(json, i, item)
+    {
         if (!json_is_number(item) && !json_is_null(item))
             return wrong(want, "an array of numbers", err);
         to[i] = json_is_null(item) ? NAN : (float)json_number_value(item);
@@ -147,7 +149,8 @@ static enum np_status get_times(const struct json_want *want, json_t *json, stru
     found->n = (uint32_t)n;
     if (n && !(to = np_blocks_times(extract->blocks, n)))
         return no_memory(err);
-    json_array_foreach(json, i, item) {
+    json_array_foreach(json, i, item)
+    {
         if (!json_is_integer(item))
             return wrong(want, "an array of whole numbers", err);
         to[i] = json_integer_value(item);
@@ -195,17 +198,20 @@ static enum np_status get_value(const struct json_want *want, json_t *json, stru
         return NP_OK;
     }
     static const char *const wanted[] = {
-        [NP_WANT_NUMBER] = "a number",           [NP_WANT_INTEGER] = "a whole number",
-        [NP_WANT_TEXT] = "text",                 [NP_WANT_SCALAR] = "a single value",
+        [NP_WANT_NUMBER] = "a number",
+        [NP_WANT_INTEGER] = "a whole number",
+        [NP_WANT_TEXT] = "text",
+        [NP_WANT_SCALAR] = "a single value",
         [NP_WANT_SAMPLES] = "a number or an array of numbers",
-        [NP_WANT_TIMES] = "a time or an array of whole numbers", [NP_WANT_BYTES] = "base64",
+        [NP_WANT_TIMES] = "a time or an array of whole numbers",
+        [NP_WANT_BYTES] = "base64",
     };
     return wrong(want, wanted[want->kind], err);
 }
 
 /* From part on; the value at its end goes into the list's last entry. */
-static enum np_status follow(const struct json_want *want, json_t *json, size_t part, struct np_extract *extract,
-                             struct np_found_list *list, struct np_error *err)
+static enum np_status follow(const struct json_want *want, json_t *json, size_t part,
+                             struct np_extract *extract, struct np_found_list *list, struct np_error *err)
 {
     for (; part < want->path.n; part++) {
         const char *name = want->path.parts[part];
@@ -224,7 +230,8 @@ static enum np_status follow(const struct json_want *want, json_t *json, size_t 
         if (!json_is_array(json))
             return wrong(want, "an array on the way there", err);
         list->n = 0;
-        json_array_foreach(json, i, item) {
+        json_array_foreach(json, i, item)
+        {
             if (!np_found_add(list))
                 return no_memory(err);
             status = follow(want, item, part + 1, extract, list, err);

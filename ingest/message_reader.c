@@ -8,12 +8,12 @@
 #include "pipeline/file.h"
 
 #define SCHEMA_MAX_BYTES ((size_t)1 << 20)
-#define HEADER 5        /* the wire format's magic byte and schema id */
+#define HEADER           5 /* the wire format's magic byte and schema id */
 
 /* What is known about a schema id. */
 struct known {
     int32_t id;
-    struct np_avro_plan *plan;    /* NULL: cannot be used, see why; or another record */
+    struct np_avro_plan *plan; /* NULL: cannot be used, see why; or another record */
     char *why;
 };
 
@@ -22,11 +22,11 @@ struct np_message_reader {
     const struct np_want *wants;
     size_t n_wants;
     struct np_json_plan *json;
-    struct np_avro_schema *schema;    /* of the file */
-    struct np_avro_plan *plan;        /* of the file, without registry */
+    struct np_avro_schema *schema; /* of the file */
+    struct np_avro_plan *plan;     /* of the file, without registry */
     size_t n;
-    struct known *known;              /* by id; few */
-    size_t last;                      /* the one used last */
+    struct known *known; /* by id; few */
+    size_t last;         /* the one used last */
 };
 
 static enum np_status read_schema_file(struct np_message_reader *reader, struct np_error *err)
@@ -42,7 +42,8 @@ static enum np_status read_schema_file(struct np_message_reader *reader, struct 
     status = np_avro_schema_parse(&reader->schema, text, length, &inner);
     free(text);
     if (status == NP_OK && !reader->form->registry)
-        status = np_avro_plan_open(&reader->plan, reader->schema, NULL, reader->wants, reader->n_wants, &inner);
+        status =
+            np_avro_plan_open(&reader->plan, reader->schema, NULL, reader->wants, reader->n_wants, &inner);
     return status == NP_OK ? NP_OK : np_fail(err, status, "%s: %s", path, inner.text);
 }
 
@@ -90,7 +91,8 @@ void np_message_reader_close(struct np_message_reader *reader)
     free(reader);
 }
 
-/* Asks the registry and compiles a plan. What the registry does not know is asked again; it may come to know. */
+/* Asks the registry and compiles a plan. What the registry does not know is asked again; it may
+ * come to know. */
 static enum np_status learn(struct np_message_reader *reader, int32_t id, struct np_error *err)
 {
     const struct np_avro_schema *writer;
@@ -107,7 +109,8 @@ static enum np_status learn(struct np_message_reader *reader, int32_t id, struct
     if (status != NP_OK)
         return status;
     if (!record || (writer->root->name && strcmp(np_avro_short_name(writer->root->name), record) == 0)) {
-        status = np_avro_plan_open(&entry.plan, writer, reader->schema, reader->wants, reader->n_wants, &inner);
+        status =
+            np_avro_plan_open(&entry.plan, writer, reader->schema, reader->wants, reader->n_wants, &inner);
         if (status == NP_ENOMEM)
             return np_fail(err, NP_ENOMEM, "decoder");
         if (status != NP_OK && asprintf(&entry.why, "schema %d: %s", id, inner.text) < 0)
@@ -118,8 +121,8 @@ static enum np_status learn(struct np_message_reader *reader, int32_t id, struct
     return NP_OK;
 }
 
-static enum np_status find_plan(struct np_message_reader *reader, int32_t id, const struct np_avro_plan **plan,
-                                const char **reason, struct np_error *err)
+static enum np_status find_plan(struct np_message_reader *reader, int32_t id,
+                                const struct np_avro_plan **plan, const char **reason, struct np_error *err)
 {
     const struct known *known;
     enum np_status status;
@@ -165,9 +168,12 @@ enum np_status np_message_read(struct np_message_reader *reader, const struct np
     if (reader->form->registry) {
         header = HEADER;
         if (message->value_length < HEADER || value[0] != 0)
-            return np_fail(err, NP_EDATA, "not the registry's wire format, which begins with a byte 0 and the schema's id");
-        status = find_plan(reader, (int32_t)((uint32_t)value[1] << 24 | (uint32_t)value[2] << 16 |
-                                             (uint32_t)value[3] << 8 | value[4]), &plan, reason, err);
+            return np_fail(err, NP_EDATA,
+                           "not the registry's wire format, which begins with a byte 0 and the schema's id");
+        status = find_plan(reader,
+                           (int32_t)((uint32_t)value[1] << 24 | (uint32_t)value[2] << 16 |
+                                     (uint32_t)value[3] << 8 | value[4]),
+                           &plan, reason, err);
         if (status != NP_OK)
             return status;
     }

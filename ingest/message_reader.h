@@ -1,5 +1,6 @@
-/* From a message's bytes to found values, whatever its form: JSON, Avro by the registry's wire format (byte 0, schema
- * id in 4 bytes, big-endian, body), or bare Avro bodies by one schema file. Plans are kept by schema id. */
+/* From a message's bytes to found values, whatever its form: JSON, Avro by the registry's wire format (byte
+ * 0, schema id in 4 bytes, big-endian, body), or bare Avro bodies by one schema file. Plans are kept by
+ * schema id. */
 #ifndef NP_MESSAGE_READER_H
 #define NP_MESSAGE_READER_H
 
@@ -10,10 +11,11 @@ struct np_message_reader;
 
 struct np_message_form {
     enum np_format format;
-    const char *schema_file;                /* Avro; or NULL */
-    struct np_schema_registry *registry;    /* Avro: messages are in its wire format, and a schema file is the reader's
-                                             * schema (aliases, defaults); NULL: the file's schema wrote all messages */
-    const char *record;                     /* Avro: short name of the record that is expected, or NULL: any */
+    const char *schema_file; /* Avro; or NULL */
+    struct np_schema_registry
+        *registry;      /* Avro: messages are in its wire format, and a schema file is the reader's
+                         * schema (aliases, defaults); NULL: the file's schema wrote all messages */
+    const char *record; /* Avro: short name of the record that is expected, or NULL: any */
 };
 
 /**
@@ -31,6 +33,6 @@ enum np_status np_message_read(struct np_message_reader *reader, const struct np
                                struct np_extract *extract, const char **reason, struct np_error *err);
 /** Frees what the last message left in the extract. */
 void np_message_release(struct np_extract *extract);
-void np_message_reader_close(struct np_message_reader *reader);    /* accepts NULL */
+void np_message_reader_close(struct np_message_reader *reader); /* accepts NULL */
 
 #endif

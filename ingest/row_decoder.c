@@ -11,14 +11,14 @@ struct row_decoder {
     struct np_row_decoder base;
     const struct np_step *step;
     struct np_message_form form;
-    char *record;                 /* name of the step's Avro record */
-    size_t n;                     /* columns: those of every record, then the step's */
+    char *record; /* name of the step's Avro record */
+    size_t n;     /* columns: those of every record, then the step's */
     const struct np_column **columns;
-    struct np_want *wants;        /* [n], then the step's name (JSON) */
+    struct np_want *wants; /* [n], then the step's name (JSON) */
     size_t n_wants;
     struct np_message_reader *reader;
     struct np_extract extract;
-    struct np_blocks blocks;      /* slab of arrays, and texts */
+    struct np_blocks blocks; /* slab of arrays, and texts */
 };
 
 /* JSON says start and end where the columns say start_time and end_time. */
@@ -82,7 +82,8 @@ static int64_t read_flags(const struct np_found_list *list)
     return flags;
 }
 
-static enum np_status read_value(struct row_decoder *d, size_t column, struct np_value *value, struct np_error *err)
+static enum np_status read_value(struct row_decoder *d, size_t column, struct np_value *value,
+                                 struct np_error *err)
 {
     const struct np_found *found = &d->extract.lists[column].items[0];
 
@@ -116,8 +117,8 @@ static enum np_status read_value(struct row_decoder *d, size_t column, struct np
     return NP_OK;
 }
 
-static enum np_status decode(struct np_row_decoder *decoder, const struct np_message *message, struct np_value *values,
-                             struct np_error *err)
+static enum np_status decode(struct np_row_decoder *decoder, const struct np_message *message,
+                             struct np_value *values, struct np_error *err)
 {
     struct row_decoder *d = (struct row_decoder *)decoder;
     enum np_status status;
@@ -134,7 +135,8 @@ static enum np_status decode(struct np_row_decoder *decoder, const struct np_mes
         if (step->type != NP_FOUND_TEXT)
             return np_fail(err, NP_EDATA, "JSON: field step is missing");
         if (step->n != strlen(d->step->name) || memcmp(step->text, d->step->name, step->n) != 0)
-            return np_fail(err, NP_EEND, "a record of step %.*s", step->n > 200 ? 200 : (int)step->n, step->text);
+            return np_fail(err, NP_EEND, "a record of step %.*s", step->n > 200 ? 200 : (int)step->n,
+                           step->text);
     }
     for (size_t i = 0; i < d->n; i++)
         if (d->columns[i]->type == NP_COL_TEXT)
@@ -185,7 +187,8 @@ enum np_status np_row_decoder_open(struct np_row_decoder **out, const struct np_
     else
         status = NP_OK;
     d->record = (char *)name.data;
-    d->form = (struct np_message_form){.format = step->topic_format, .registry = registry, .record = d->record};
+    d->form =
+        (struct np_message_form){.format = step->topic_format, .registry = registry, .record = d->record};
     if (status == NP_OK)
         status = list_columns(d, err);
     if (status == NP_OK)

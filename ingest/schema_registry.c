@@ -9,16 +9,16 @@
 #include "pipeline/record.h"
 
 #define CONNECT_TIMEOUT_MS 2000L
-#define ANSWER_TIMEOUT_MS 5000L
-#define ANSWER_MAX_BYTES (8u << 20)
-#define MISSING_NS 5000000000    /* an id that the registry does not know */
-#define DOWN_NS 1000000000       /* a registry that did not answer */
+#define ANSWER_TIMEOUT_MS  5000L
+#define ANSWER_MAX_BYTES   (8u << 20)
+#define MISSING_NS         5000000000 /* an id that the registry does not know */
+#define DOWN_NS            1000000000 /* a registry that did not answer */
 
 /* What is known about an id. */
 struct entry {
     int32_t id;
     enum np_status status;
-    int64_t until_ns;                /* status not NP_OK: when to ask again; monotonic; INT64_MAX: never */
+    int64_t until_ns; /* status not NP_OK: when to ask again; monotonic; INT64_MAX: never */
     struct np_avro_schema *schema;
     char *why;
 };
@@ -27,13 +27,13 @@ struct np_schema_registry {
     char *url, *login;
     struct curl_slist *headers;
     CURL *curl;
-    bool locked;                     /* the mutex exists */
-    pthread_mutex_t mutex;           /* all below */
+    bool locked;           /* the mutex exists */
+    pthread_mutex_t mutex; /* all below */
     struct np_bytes answer;
     size_t n;
-    struct entry *entries;           /* sorted by id */
+    struct entry *entries; /* sorted by id */
     int64_t down_until_ns;
-    char down[512];                  /* why it is down */
+    char down[512]; /* why it is down */
 };
 
 static int64_t now_ns(void)
@@ -61,8 +61,10 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
     enum np_status status;
 
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return np_fail(err, NP_ECONFIG, "registry: url is \"%s\"; allowed is http://HOST:PORT or https://HOST:PORT, with a "
-                       "path if there is one", url);
+        return np_fail(err, NP_ECONFIG,
+                       "registry: url is \"%s\"; allowed is http://HOST:PORT or https://HOST:PORT, with a "
+                       "path if there is one",
+                       url);
     registry = calloc(1, sizeof *registry);
     if (!registry)
         return np_fail(err, NP_ENOMEM, "registry");
@@ -83,7 +85,8 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
     registry->headers = curl_slist_append(NULL, "Content-Type: application/vnd.schemaregistry.v1+json");
     if (!registry->curl || !registry->headers)
         goto fail;
-    more = curl_slist_append(registry->headers, "Accept: application/vnd.schemaregistry.v1+json, application/json");
+    more = curl_slist_append(registry->headers,
+                             "Accept: application/vnd.schemaregistry.v1+json, application/json");
     if (!more)
         goto fail;
     *out = registry;
@@ -147,7 +150,8 @@ static enum np_status ask(struct np_schema_registry *registry, const char *url, 
     if (rc == CURLE_OUT_OF_MEMORY)
         return np_fail(err, NP_ENOMEM, "registry");
     if (rc != CURLE_OK)
-        return np_fail(err, NP_ERETRY, "registry %s: %s", registry->url, text[0] ? text : curl_easy_strerror(rc));
+        return np_fail(err, NP_ERETRY, "registry %s: %s", registry->url,
+                       text[0] ? text : curl_easy_strerror(rc));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, code);
     return NP_OK;
 }
@@ -167,14 +171,15 @@ static void answer_text(const struct np_schema_registry *registry, char *out, si
     json_decref(json);
 }
 
-static enum np_status refused(const struct np_schema_registry *registry, enum np_status status, const char *what,
-                              long code, struct np_error *err)
+static enum np_status refused(const struct np_schema_registry *registry, enum np_status status,
+                              const char *what, long code, struct np_error *err)
 {
     char text[400];
 
     answer_text(registry, text, sizeof text);
-    return np_fail(err, status, "registry %s: %s: HTTP %ld%s%s%s", registry->url, what, code, text[0] ? ": " : "",
-                   text, code == 401 || code == 403 ? " (user and password of the registry section)" : "");
+    return np_fail(err, status, "registry %s: %s: HTTP %ld%s%s%s", registry->url, what, code,
+                   text[0] ? ": " : "", text,
+                   code == 401 || code == 403 ? " (user and password of the registry section)" : "");
 }
 
 /* --- by id --- */
@@ -214,8 +219,8 @@ static struct entry *add_entry(struct np_schema_registry *registry, int32_t id)
 }
 
 /* {"schema": "text", "schemaType": "AVRO", "references": []} */
-static enum np_status parse_answer(struct np_schema_registry *registry, int32_t id, struct np_avro_schema **schema,
-                                   struct np_error *err)
+static enum np_status parse_answer(struct np_schema_registry *registry, int32_t id,
+                                   struct np_avro_schema **schema, struct np_error *err)
 {
     json_t *json = json_loadb((const char *)registry->answer.data, registry->answer.n, 0, NULL);
     json_t *text = json_object_get(json, "schema");
@@ -224,13 +229,17 @@ static enum np_status parse_answer(struct np_schema_registry *registry, int32_t 
     enum np_status status;
 
     if (!json_is_string(text))
-        status = np_fail(err, NP_ERETRY, "registry %s: schema %d: the answer holds no schema; is the URL that of a "
-                         "registry with the Confluent API?", registry->url, id);
+        status = np_fail(err, NP_ERETRY,
+                         "registry %s: schema %d: the answer holds no schema; is the URL that of a "
+                         "registry with the Confluent API?",
+                         registry->url, id);
     else if (type && strcmp(type, "AVRO") != 0)
         status = np_fail(err, NP_EDATA, "schema %d is of type %s; allowed is AVRO", id, type);
     else if (json_array_size(json_object_get(json, "references")) > 0)
-        status = np_fail(err, NP_EDATA, "schema %d uses references to other schemas, which are not supported: register it "
-                         "as one schema", id);
+        status = np_fail(err, NP_EDATA,
+                         "schema %d uses references to other schemas, which are not supported: register it "
+                         "as one schema",
+                         id);
     else {
         status = np_avro_schema_parse(schema, json_string_value(text), json_string_length(text), &inner);
         if (status == NP_ECONFIG)
@@ -243,8 +252,8 @@ static enum np_status parse_answer(struct np_schema_registry *registry, int32_t 
 }
 
 /* Asks for an id and remembers the answer. */
-static enum np_status ask_id(struct np_schema_registry *registry, int32_t id, const struct np_avro_schema **out,
-                             struct np_error *err)
+static enum np_status ask_id(struct np_schema_registry *registry, int32_t id,
+                             const struct np_avro_schema **out, struct np_error *err)
 {
     struct np_avro_schema *schema = NULL;
     struct entry *entry;
@@ -316,8 +325,8 @@ enum np_status np_schema_registry_get(struct np_schema_registry *registry, int32
 
 /* --- registering --- */
 
-static enum np_status register_locked(struct np_schema_registry *registry, const char *subject, const char *schema,
-                                      size_t length, int32_t *id, struct np_error *err)
+static enum np_status register_locked(struct np_schema_registry *registry, const char *subject,
+                                      const char *schema, size_t length, int32_t *id, struct np_error *err)
 {
     json_t *body = json_pack("{s:s%}", "schema", schema, length), *answer = NULL, *number;
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL, *escaped = NULL, *url = NULL;
@@ -338,8 +347,10 @@ static enum np_status register_locked(struct np_schema_registry *registry, const
     if (code == 200 && json_is_integer(number))
         *id = (int32_t)json_integer_value(number);
     else if (code == 409)
-        status = refused(registry, NP_ECONFIG, "the schema does not fit the earlier ones of its subject (take another topic, "
-                         "or change the subject's compatibility)", code, err);
+        status = refused(registry, NP_ECONFIG,
+                         "the schema does not fit the earlier ones of its subject (take another topic, "
+                         "or change the subject's compatibility)",
+                         code, err);
     else if (code >= 500 || code == 429 || code == 408 || code == 200)
         status = refused(registry, NP_ERETRY, "the schema could not be registered", code, err);
     else
@@ -359,7 +370,8 @@ done:
 }
 
 enum np_status np_schema_registry_register(struct np_schema_registry *registry, const char *subject,
-                                           const char *schema, size_t length, int32_t *id, struct np_error *err)
+                                           const char *schema, size_t length, int32_t *id,
+                                           struct np_error *err)
 {
     enum np_status status;
 

@@ -1,5 +1,5 @@
-/* The schema registry by its Confluent API (libcurl): schemas by id, and registering the schemas of results. No
- * redirect is followed and no proxy is taken from the environment: only the configured host is spoken to.
+/* The schema registry by its Confluent API (libcurl): schemas by id, and registering the schemas of results.
+ * No redirect is followed and no proxy is taken from the environment: only the configured host is spoken to.
  * Threads: any; questions are asked one after the other. */
 #ifndef NP_SCHEMA_REGISTRY_H
 #define NP_SCHEMA_REGISTRY_H
@@ -22,8 +22,9 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
 /**
  * The Avro schema of an id, asked for once.
  * @param schema  borrowed for the life of the registry
- * @return NP_OK; NP_EDATA: the registry has no such id (remembered for 5 s), or it is no Avro schema that can be used;
- *         NP_ERETRY: unreachable, busy, failing or refusing the login (not asked again for a second); NP_ENOMEM
+ * @return NP_OK; NP_EDATA: the registry has no such id (remembered for 5 s), or it is no Avro schema that can
+ * be used; NP_ERETRY: unreachable, busy, failing or refusing the login (not asked again for a second);
+ * NP_ENOMEM
  */
 enum np_status np_schema_registry_get(struct np_schema_registry *registry, int32_t id,
                                       const struct np_avro_schema **schema, struct np_error *err);
@@ -33,7 +34,8 @@ enum np_status np_schema_registry_get(struct np_schema_registry *registry, int32
  *         NP_ERETRY; NP_ENOMEM
  */
 enum np_status np_schema_registry_register(struct np_schema_registry *registry, const char *subject,
-                                           const char *schema, size_t length, int32_t *id, struct np_error *err);
-void np_schema_registry_close(struct np_schema_registry *registry);   /* accepts NULL */
+                                           const char *schema, size_t length, int32_t *id,
+                                           struct np_error *err);
+void np_schema_registry_close(struct np_schema_registry *registry); /* accepts NULL */
 
 #endif

@@ -89,7 +89,8 @@ static bool is_null(const struct np_column *column, const struct np_value *value
     return true;
 }
 
-static unsigned char *put_value(unsigned char *at, const struct np_column *column, const struct np_value *value)
+static unsigned char *put_value(unsigned char *at, const struct np_column *column,
+                                const struct np_value *value)
 {
     float single;
 
@@ -225,13 +226,15 @@ int np_record_avro_name(const struct np_pipeline *pipeline, const struct np_step
     return add_name(out, pipeline->name, true) || add(out, "_") || add_name(out, step->name, false) ? -1 : 0;
 }
 
-int np_record_avro_schema(const struct np_pipeline *pipeline, const struct np_step *step, struct np_bytes *out)
+int np_record_avro_schema(const struct np_pipeline *pipeline, const struct np_step *step,
+                          struct np_bytes *out)
 {
-    if (add(out, "{\"type\":\"record\",\"name\":\"") || np_record_avro_name(pipeline, step, out) || add(out, "\",\"namespace\":\"netzpuls\",\"doc\":\"") ||
+    if (add(out, "{\"type\":\"record\",\"name\":\"") || np_record_avro_name(pipeline, step, out) ||
+        add(out, "\",\"namespace\":\"netzpuls\",\"doc\":\"") ||
         add_escaped(out, step->op ? step->op->help : "") || add(out, "\",\"fields\":["))
         return -1;
     for (const struct np_column *column = np_record_columns; column->name; column++) {
-        bool flags = column->type == NP_COL_LONG;    /* the only one whose form is not its column's: names */
+        bool flags = column->type == NP_COL_LONG; /* the only one whose form is not its column's: names */
         const char *type = flags ? "{\"type\":\"array\",\"items\":\"string\"}" : type_json(column->type);
 
         if ((column != np_record_columns && add(out, ",")) || add_field(out, column, type, false))

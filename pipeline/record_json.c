@@ -1,5 +1,5 @@
-/* Records as JSON (RFC 8259). The room for a whole record is made once, from an upper bound; then text is written
- * without further checks. */
+/* Records as JSON (RFC 8259). The room for a whole record is made once, from an upper bound; then text is
+ * written without further checks. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,8 +7,8 @@
 #include "pipeline/shortest.h"
 #include "pipeline/utf8.h"
 
-#define NUMBER_MAX 32          /* "-1.7976931348623157e+308" is 24 */
-#define TIME_MAX 42            /* quoted */
+#define NUMBER_MAX 32 /* "-1.7976931348623157e+308" is 24 */
+#define TIME_MAX   42 /* quoted */
 
 static char *put(char *at, const char *text)
 {
@@ -34,7 +34,7 @@ static char *put_text(char *at, const char *text)
         size_t step = np_utf8_next(text + i, n - i);
 
         if (step == 0) {
-            at = put(at, "\xef\xbf\xbd");       /* U+FFFD, the replacement character */
+            at = put(at, "\xef\xbf\xbd"); /* U+FFFD, the replacement character */
             i++;
             continue;
         }
@@ -95,7 +95,7 @@ static char *put_decimal(char *at, struct np_decimal decimal, bool negative)
         n--;
         decimal.exponent++;
     }
-    point = n + decimal.exponent;            /* where the decimal point stands, seen from the first digit */
+    point = n + decimal.exponent; /* where the decimal point stands, seen from the first digit */
     if (negative)
         *at++ = '-';
     if (point > 17 || point < -4) {
@@ -128,7 +128,9 @@ static char *put_double(char *at, double value)
 {
     char *end = isfinite(value) ? put_whole(at, value) : put(at, "null");
 
-    return end ? end : value == 0 ? put(at, "-0") : put_decimal(at, np_shortest_double(value), signbit(value));
+    return end          ? end
+           : value == 0 ? put(at, "-0")
+                        : put_decimal(at, np_shortest_double(value), signbit(value));
 }
 
 static char *put_float(char *at, float value)

@@ -5,8 +5,8 @@
 
 #define POWER_MIN (-292)
 
-/* 10^k as 128 bits from its highest one on, rounded up: ceil(10^k * 2^(127 - floor(log2(10^k)))), k from POWER_MIN. Made by
- * exact integer arithmetic. */
+/* 10^k as 128 bits from its highest one on, rounded up: ceil(10^k * 2^(127 - floor(log2(10^k)))), k from
+ * POWER_MIN. Made by exact integer arithmetic. */
 static const struct {
     uint64_t high, low;
 } powers[] = {
@@ -345,7 +345,8 @@ static uint64_t round_to_odd(int k, uint64_t factor)
     return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
 }
 
-/* value = c * 2^q. closer: the number below is nearer than the one above (c is the lowest of its power of two) */
+/* value = c * 2^q. closer: the number below is nearer than the one above (c is the lowest of its power of
+ * two) */
 static struct np_decimal shortest(uint64_t c, int q, bool closer)
 {
     bool odd = c & 1;             /* the ends of the interval read back only to an even number */

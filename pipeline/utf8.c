@@ -3,7 +3,7 @@
 size_t np_utf8_next(const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
-    unsigned char low = 0x80, high = 0xbf;     /* what the second byte may be: the table of RFC 3629, section 4 */
+    unsigned char low = 0x80, high = 0xbf; /* what the second byte may be: the table of RFC 3629, section 4 */
     size_t length;
 
     if (n == 0)

@@ -1,5 +1,6 @@
-/* Random Avro schemas, values and encodings for tests: avro-c holds the values, the bytes are written here with the
- * freedoms that the specification gives (several blocks, blocks with their length) and avro-c does not use. */
+/* Random Avro schemas, values and encodings for tests: avro-c holds the values, the bytes are written here
+ * with the freedoms that the specification gives (several blocks, blocks with their length) and avro-c does
+ * not use. */
 #ifndef AVRO_RANDOM_H
 #define AVRO_RANDOM_H
 
@@ -14,7 +15,7 @@
 
 struct random {
     uint64_t state;
-    int names;           /* for unique names */
+    int names; /* for unique names */
 };
 
 static uint64_t next(struct random *r)
@@ -34,7 +35,8 @@ static json_t *random_type(struct random *r, int depth);
 
 static json_t *random_primitive(struct random *r)
 {
-    static const char *const names[] = {"boolean", "int", "long", "float", "double", "bytes", "string", "null"};
+    static const char *const names[] = {"boolean", "int",   "long",   "float",
+                                        "double",  "bytes", "string", "null"};
 
     return json_string(names[below(r, 8)]);
 }
@@ -47,7 +49,8 @@ static json_t *random_record(struct random *r, int depth)
 
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "f%d", i);
-        json_array_append_new(fields, json_pack("{s:s,s:o}", "name", name, "type", random_type(r, depth + 1)));
+        json_array_append_new(fields,
+                              json_pack("{s:s,s:o}", "name", name, "type", random_type(r, depth + 1)));
     }
     snprintf(name, sizeof name, "R%d", r->names++);
     return json_pack("{s:s,s:s,s:o}", "type", "record", "name", name, "fields", fields);
@@ -61,14 +64,16 @@ static json_t *random_type(struct random *r, int depth)
     switch (pick) {
     case 8:
         snprintf(name, sizeof name, "E%d", r->names++);
-        return json_pack("{s:s,s:s,s:[s,s,s]}", "type", "enum", "name", name, "symbols", "RED", "GREEN", "BLUE");
+        return json_pack("{s:s,s:s,s:[s,s,s]}", "type", "enum", "name", name, "symbols", "RED", "GREEN",
+                         "BLUE");
     case 9:
         snprintf(name, sizeof name, "X%d", r->names++);
         return json_pack("{s:s,s:s,s:i}", "type", "fixed", "name", name, "size", 1 + below(r, 9));
     case 10:
     case 11:
         return json_pack("{s:s,s:o}", "type", "array", "items",
-                         below(r, 2) ? random_type(r, depth + 1) : json_string(below(r, 2) ? "float" : "long"));
+                         below(r, 2) ? random_type(r, depth + 1)
+                                     : json_string(below(r, 2) ? "float" : "long"));
     case 12:
         return json_pack("{s:s,s:o}", "type", "map", "values", random_type(r, depth + 1));
     case 13:
@@ -149,7 +154,8 @@ static void random_value(struct random *r, avro_value_t *value)
         }
         break;
     case AVRO_UNION:
-        avro_value_set_branch(value, below(r, (int)avro_schema_union_size(avro_value_get_schema(value))), &inner);
+        avro_value_set_branch(value, below(r, (int)avro_schema_union_size(avro_value_get_schema(value))),
+                              &inner);
         random_value(r, &inner);
         break;
     default:

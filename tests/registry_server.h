@@ -16,11 +16,11 @@ struct registry_server {
     int listener;
     int port;
     pthread_t thread;
-    atomic_int asked;             /* requests so far */
+    atomic_int asked; /* requests so far */
     /* what the next answers are; set between requests */
     int code;
     const char *body;
-    char request[65536];          /* the last one */
+    char request[65536]; /* the last one */
 };
 
 static void server_answer(struct registry_server *server, int client)
@@ -40,12 +40,14 @@ static void server_answer(struct registry_server *server, int client)
         if (!end)
             continue;
         length = strcasestr(server->request, "content-length:");
-        wanted = (size_t)(end + 4 - server->request) + (length && length < end ? (size_t)atoi(length + 15) : 0);
+        wanted =
+            (size_t)(end + 4 - server->request) + (length && length < end ? (size_t)atoi(length + 15) : 0);
         if (n >= wanted)
             break;
     }
     server->asked++;
-    n = (size_t)snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", server->code,
+    n = (size_t)snprintf(head, sizeof head,
+                         "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", server->code,
                          strlen(server->body));
     if (write(client, head, n) < 0 || write(client, server->body, strlen(server->body)) < 0)
         perror("registry server");
@@ -74,7 +76,8 @@ static bool server_start(struct registry_server *server)
     server->code = 200;
     server->body = "{}";
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(server->listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(server->listener, 8) != 0 ||
+    if (bind(server->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(server->listener, 8) != 0 ||
         getsockname(server->listener, (struct sockaddr *)&address, &length) != 0)
         return false;
     server->port = ntohs(address.sin_port);

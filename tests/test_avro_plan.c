@@ -1,4 +1,5 @@
-/* The Avro plan against avro-c: random schemas, data and evolution, and the cases that avro-c does not know. */
+/* The Avro plan against avro-c: random schemas, data and evolution, and the cases that avro-c
+ * does not know. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <cmocka.h>
 
 #include "ingest/avro_plan.h"
+#include "tests/avro_plan_help.h"
 #include "tests/avro_random.h"
 
 #define WANTS_MAX 64
@@ -33,13 +35,15 @@ static void add_want(struct random *r, struct wants *wants, const char *path, en
 }
 
 /* Wants for the leaves of a schema. */
-static void collect(struct random *r, avro_schema_t schema, const char *path, bool repeated, struct wants *wants)
+static void collect(struct random *r, avro_schema_t schema, const char *path, bool repeated,
+                    struct wants *wants)
 {
     avro_type_t type = avro_typeof(schema);
     char inner[300];
 
     if (type == AVRO_UNION) {
-        avro_schema_t first = avro_schema_union_branch(schema, 0), second = avro_schema_union_branch(schema, 1);
+        avro_schema_t first = avro_schema_union_branch(schema, 0),
+                      second = avro_schema_union_branch(schema, 1);
 
         if (avro_schema_union_size(schema) > 2)
             add_want(r, wants, path, NP_WANT_SCALAR);
@@ -47,14 +51,16 @@ static void collect(struct random *r, avro_schema_t schema, const char *path, bo
             collect(r, avro_typeof(first) == AVRO_NULL ? second : first, path, repeated, wants);
     } else if (type == AVRO_RECORD) {
         for (int i = 0; i < (int)avro_schema_record_size(schema); i++) {
-            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", avro_schema_record_field_name(schema, i));
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "",
+                     avro_schema_record_field_name(schema, i));
             collect(r, avro_schema_record_field_get_by_index(schema, i), inner, repeated, wants);
         }
     } else if (type == AVRO_ARRAY) {
         avro_schema_t items = avro_schema_array_items(schema);
 
         if (is_number(avro_typeof(items)) && below(r, 2)) {
-            add_want(r, wants, path, avro_typeof(items) == AVRO_INT64 && below(r, 2) ? NP_WANT_TIMES : NP_WANT_SAMPLES);
+            add_want(r, wants, path,
+                     avro_typeof(items) == AVRO_INT64 && below(r, 2) ? NP_WANT_TIMES : NP_WANT_SAMPLES);
         } else if (!repeated && *path) {
             snprintf(inner, sizeof inner, "%s[]", path);
             collect(r, items, inner, true, wants);
@@ -70,9 +76,9 @@ static void collect(struct random *r, avro_schema_t schema, const char *path, bo
     }
 }
 
-static const char *place;         /* what is compared, for messages */
+static const char *place; /* what is compared, for messages */
 static uint64_t seed;
-static bool unjudged;             /* avro-c has no opinion on this want */
+static bool unjudged; /* avro-c has no opinion on this want */
 static int judged;
 
 #define CHECK(condition, ...)                                                                                \
@@ -106,7 +112,8 @@ static double number_of(const avro_value_t *value)
     }
 }
 
-static void check_array(const avro_value_t *value, const struct np_found *found, const struct np_blocks *blocks)
+static void check_array(const avro_value_t *value, const struct np_found *found,
+                        const struct np_blocks *blocks)
 {
     size_t n;
 
@@ -120,9 +127,10 @@ static void check_array(const avro_value_t *value, const struct np_found *found,
         expected = number_of(&item);
         if (found->type == NP_FOUND_SAMPLES) {
             got = (double)blocks->samples[found->first + i];
-            /* an int or long goes through double, or straight to float; both are within half an ulp of float */
-            CHECK(fabs(got - (double)(float)expected) <= fabs(expected) * 1.2e-7, "item %zu: %.17g, avro-c has %.17g", i, got,
-                  expected);
+            /* an int or long goes through double, or straight to float; both are within half an
+             * ulp of float */
+            CHECK(fabs(got - (double)(float)expected) <= fabs(expected) * 1.2e-7,
+                  "item %zu: %.17g, avro-c has %.17g", i, got, expected);
         } else {
             got = (double)blocks->times[found->first + i];
             CHECK(got == expected, "item %zu: %.17g, avro-c has %.17g", i, got, expected);
@@ -130,7 +138,8 @@ static void check_array(const avro_value_t *value, const struct np_found *found,
     }
 }
 
-static void check_value(const avro_value_t *value, const struct np_found *found, const struct np_blocks *blocks)
+static void check_value(const avro_value_t *value, const struct np_found *found,
+                        const struct np_blocks *blocks)
 {
     avro_type_t type = avro_value_get_type(value);
     avro_value_t inner;
@@ -163,16 +172,18 @@ static void check_value(const avro_value_t *value, const struct np_found *found,
     }
     case AVRO_STRING:
         avro_value_get_string(value, &text, &n);
-        CHECK(found->n == n - 1 && memcmp(found->text, text, n - 1) == 0, "%.*s, avro-c has %s", (int)found->n,
-              found->text, text);
+        CHECK(found->n == n - 1 && memcmp(found->text, text, n - 1) == 0, "%.*s, avro-c has %s",
+              (int)found->n, found->text, text);
         return;
     case AVRO_BYTES:
         avro_value_get_bytes(value, &data, &n);
-        CHECK(found->type == NP_FOUND_BYTES && found->n == n && (n == 0 || memcmp(found->text, data, n) == 0), "bytes differ");
+        CHECK(found->type == NP_FOUND_BYTES && found->n == n && (n == 0 || memcmp(found->text, data, n) == 0),
+              "bytes differ");
         return;
     case AVRO_FIXED:
         avro_value_get_fixed(value, &data, &n);
-        CHECK(found->type == NP_FOUND_BYTES && found->n == n && (n == 0 || memcmp(found->text, data, n) == 0), "fixed differs");
+        CHECK(found->type == NP_FOUND_BYTES && found->n == n && (n == 0 || memcmp(found->text, data, n) == 0),
+              "fixed differs");
         return;
     case AVRO_ENUM:
         avro_value_get_enum(value, &whole);
@@ -188,8 +199,8 @@ static void check_value(const avro_value_t *value, const struct np_found *found,
 }
 
 /* Follows a path through avro-c's value and compares what the plan found, one entry after the other. */
-static void check_path(const avro_value_t *value, const char *path, const struct np_found_list *list, size_t *used,
-                       const struct np_blocks *blocks)
+static void check_path(const avro_value_t *value, const char *path, const struct np_found_list *list,
+                       size_t *used, const struct np_blocks *blocks)
 {
     avro_value_t inner;
 
@@ -219,30 +230,6 @@ static void check_path(const avro_value_t *value, const char *path, const struct
     }
 }
 
-static struct np_avro_schema *parse(const char *text)
-{
-    struct np_avro_schema *schema = NULL;
-    struct np_error err = {0};
-
-    if (np_avro_schema_parse(&schema, text, strlen(text), &err) != NP_OK)
-        fail_msg("seed %llu: %s: %s", (unsigned long long)seed, err.text, text);
-    return schema;
-}
-
-/* A copy of exactly n bytes, so that a read behind it is seen. */
-static enum np_status run_exact(const struct np_avro_plan *plan, const void *data, size_t n,
-                                struct np_extract *extract, struct np_error *err)
-{
-    unsigned char *copy = malloc(n ? n : 1);
-    enum np_status status;
-
-    memcpy(copy, data, n);
-    np_blocks_clear(extract->blocks);
-    status = np_avro_plan_run(plan, copy, n, extract, err);
-    free(copy);
-    return status;
-}
-
 static void damage(struct random *r, const struct np_avro_plan *plan, const struct np_bytes *message,
                    struct np_extract *extract)
 {
@@ -250,8 +237,8 @@ static void damage(struct random *r, const struct np_avro_plan *plan, const stru
     unsigned char *copy = malloc(message->n + 1);
 
     for (size_t n = 0; n < message->n; n++)
-        CHECK(run_exact(plan, message->data, n, extract, &err) == NP_EDATA, "cut to %zu of %zu bytes and accepted", n,
-              message->n);
+        CHECK(run_exact(plan, message->data, n, extract, &err) == NP_EDATA,
+              "cut to %zu of %zu bytes and accepted", n, message->n);
     for (int i = 0; i < 40 && message->n; i++) {
         enum np_status status;
 
@@ -265,8 +252,8 @@ static void damage(struct random *r, const struct np_avro_plan *plan, const stru
 }
 
 /* value: the reader's view by avro-c */
-static void compare(struct random *r, const char *writer_text, const char *reader_text, avro_schema_t reader_schema,
-                    const avro_value_t *value, const struct np_bytes *message)
+static void compare(struct random *r, const char *writer_text, const char *reader_text,
+                    avro_schema_t reader_schema, const avro_value_t *value, const struct np_bytes *message)
 {
     struct np_avro_schema *writer = parse(writer_text), *reader = reader_text ? parse(reader_text) : NULL;
     struct wants wants = {0};
@@ -280,8 +267,8 @@ static void compare(struct random *r, const char *writer_text, const char *reade
         memcpy(copy, message->data, message->n);
     collect(r, reader_schema, "", false, &wants);
     place = writer_text;
-    CHECK(np_avro_plan_open(&plan, writer, reader, wants.items, wants.n, &err) == NP_OK, "%s, reader %s", err.text,
-          reader_text ? reader_text : "none");
+    CHECK(np_avro_plan_open(&plan, writer, reader, wants.items, wants.n, &err) == NP_OK, "%s, reader %s",
+          err.text, reader_text ? reader_text : "none");
     assert_int_equal(np_extract_open(&extract, wants.n, &err), NP_OK);
     extract.blocks = &blocks;
     np_blocks_clear(&blocks);
@@ -293,7 +280,8 @@ static void compare(struct random *r, const char *writer_text, const char *reade
         unjudged = false;
         check_path(value, wants.paths[i], &extract.lists[i], &used, &blocks);
         judged += !unjudged;
-        CHECK(unjudged || used == extract.lists[i].n, "%zu entries, avro-c has %zu; %s", extract.lists[i].n, used, writer_text);
+        CHECK(unjudged || used == extract.lists[i].n, "%zu entries, avro-c has %zu; %s", extract.lists[i].n,
+              used, writer_text);
     }
     place = writer_text;
     damage(r, plan, message, &extract);
@@ -360,7 +348,8 @@ static json_t *evolve(struct random *r, json_t *type, bool may_widen, bool may_w
         }
         for (size_t i = json_array_size(fields); i > 1; i--) {
             size_t k = (size_t)below(r, (int)i);
-            json_t *a = json_incref(json_array_get(fields, i - 1)), *b = json_incref(json_array_get(fields, k));
+            json_t *a = json_incref(json_array_get(fields, i - 1)),
+                   *b = json_incref(json_array_get(fields, k));
 
             json_array_set_new(fields, i - 1, b);
             json_array_set_new(fields, k, a);
@@ -403,7 +392,8 @@ static void evolved_schemas_resolve_as_avro_c_resolves_them(void **state)
 
         place = reader_text;
         CHECK(avro_schema_from_json_length(text, strlen(text), &schema) == 0, "%s", avro_strerror());
-        CHECK(avro_schema_from_json_length(reader_text, strlen(reader_text), &reader_schema) == 0, "%s", avro_strerror());
+        CHECK(avro_schema_from_json_length(reader_text, strlen(reader_text), &reader_schema) == 0, "%s",
+              avro_strerror());
         iface = avro_generic_class_from_schema(schema);
         reader_iface = avro_generic_class_from_schema(reader_schema);
         avro_generic_value_new(iface, &value);
@@ -435,226 +425,11 @@ static void evolved_schemas_resolve_as_avro_c_resolves_them(void **state)
     assert_true(judged > 3000);
 }
 
-/* --- by hand: what avro-c does not do --- */
-
-struct by_hand {
-    struct np_avro_schema *writer, *reader;
-    struct np_avro_plan *plan;
-    struct np_extract extract;
-    struct np_blocks blocks;
-    struct np_error err;
-};
-
-static enum np_status hand_open(struct by_hand *h, const char *writer, const char *reader, const struct np_want *wants,
-                                size_t n)
-{
-    *h = (struct by_hand){0};
-    h->writer = parse(writer);
-    h->reader = reader ? parse(reader) : NULL;
-    assert_int_equal(np_extract_open(&h->extract, n, &h->err), NP_OK);
-    h->extract.blocks = &h->blocks;
-    return np_avro_plan_open(&h->plan, h->writer, h->reader, wants, n, &h->err);
-}
-
-static void hand_close(struct by_hand *h)
-{
-    np_avro_plan_close(h->plan);
-    np_extract_close(&h->extract);
-    np_blocks_free(&h->blocks);
-    np_avro_schema_close(h->writer);
-    np_avro_schema_close(h->reader);
-}
-
-static struct np_found first(const struct by_hand *h, size_t want)
-{
-    assert_int_equal(h->extract.lists[want].n, 1);
-    return h->extract.lists[want].items[0];
-}
-
-static void a_readers_aliases_and_defaults_fill_what_the_writer_calls_otherwise_or_lacks(void **state)
-{
-    static const char writer[] = "{\"type\":\"record\",\"name\":\"a.Old\",\"fields\":["
-                                 "{\"name\":\"volts\",\"type\":\"int\"},{\"name\":\"junk\",\"type\":\"string\"}]}";
-    static const char reader[] =
-        "{\"type\":\"record\",\"name\":\"New\",\"aliases\":[\"Old\"],\"fields\":["
-        "{\"name\":\"u\",\"type\":\"double\",\"aliases\":[\"x\",\"volts\"]},"
-        "{\"name\":\"rate\",\"type\":\"float\",\"default\":0.1},"
-        "{\"name\":\"site\",\"type\":[\"null\",\"string\"],\"default\":null},"
-        "{\"name\":\"head\",\"type\":{\"type\":\"record\",\"name\":\"Head\",\"fields\":["
-        "{\"name\":\"meter\",\"type\":\"string\"},{\"name\":\"no\",\"type\":\"long\",\"default\":7}]},"
-        "\"default\":{\"meter\":\"m1\"}},"
-        "{\"name\":\"wave\",\"type\":{\"type\":\"array\",\"items\":\"float\"},\"default\":[1,2.5]}]}";
-    static const struct np_want wants[] = {
-        {"u", NP_WANT_NUMBER, true},          {"rate", NP_WANT_NUMBER, true}, {"site", NP_WANT_TEXT, false},
-        {"head.meter", NP_WANT_TEXT, true},   {"head.no", NP_WANT_INTEGER, true},
-        {"wave", NP_WANT_SAMPLES, true},
-    };
-    struct by_hand h;
-
-    (void)state;
-    if (hand_open(&h, writer, reader, wants, 6) != NP_OK)
-        fail_msg("%s", h.err.text);
-    assert_int_equal(run_exact(h.plan, "\x03\x02x", 3, &h.extract, &h.err), NP_OK);
-    assert_true(first(&h, 0).number == -2);
-    assert_true(first(&h, 1).number == (double)0.1f);
-    assert_int_equal(first(&h, 2).type, NP_FOUND_NOTHING);
-    assert_memory_equal(first(&h, 3).text, "m1", 2);
-    assert_int_equal(first(&h, 4).integer, 7);
-    assert_int_equal(first(&h, 5).n, 2);
-    assert_true(h.blocks.samples[first(&h, 5).first + 1] == 2.5f);
-    hand_close(&h);
-}
-
-static void bytes_read_as_string_and_an_unknown_enum_symbol_as_its_default(void **state)
-{
-    static const char writer[] = "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"s\",\"type\":\"bytes\"},"
-                                 "{\"name\":\"b\",\"type\":\"string\"},{\"name\":\"q\",\"type\":{\"type\":\"enum\","
-                                 "\"name\":\"Q\",\"symbols\":[\"GOOD\",\"ODD\"]}}]}";
-    static const char reader[] = "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"s\",\"type\":\"string\"},"
-                                 "{\"name\":\"b\",\"type\":\"bytes\"},{\"name\":\"q\",\"type\":{\"type\":\"enum\","
-                                 "\"name\":\"Q\",\"symbols\":[\"BAD\",\"GOOD\"],\"default\":\"BAD\"}}]}";
-    static const struct np_want wants[] = {
-        {"s", NP_WANT_TEXT, true}, {"b", NP_WANT_BYTES, true}, {"q", NP_WANT_SCALAR, true}};
-    struct by_hand h;
-
-    (void)state;
-    if (hand_open(&h, writer, reader, wants, 3) != NP_OK)
-        fail_msg("%s", h.err.text);
-    assert_int_equal(run_exact(h.plan, "\x02y\x02z\x02", 5, &h.extract, &h.err), NP_OK);
-    assert_int_equal(first(&h, 0).type, NP_FOUND_TEXT);
-    assert_int_equal(first(&h, 1).type, NP_FOUND_BYTES);
-    assert_memory_equal(first(&h, 2).text, "BAD", 3);
-    hand_close(&h);
-}
-
-static void a_recursive_type_is_skipped_up_to_a_bounded_depth(void **state)
-{
-    static const char writer[] =
-        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"tree\",\"type\":{\"type\":\"record\",\"name\":\"T\","
-        "\"fields\":[{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"T\"]}]}},"
-        "{\"name\":\"x\",\"type\":\"int\"}]}";
-    static const struct np_want wants[] = {{"x", NP_WANT_NUMBER, true}};
-    unsigned char message[1000];
-    struct by_hand h;
-
-    (void)state;
-    assert_int_equal(hand_open(&h, writer, NULL, wants, 1), NP_OK);
-    for (size_t levels = 1; levels < 400; levels++) {
-        enum np_status status;
-        size_t n = 0;
-
-        for (size_t i = 0; i < levels; i++) {
-            message[n++] = 2;
-            message[n++] = i + 1 < levels ? 2 : 0;
-        }
-        message[n++] = 84;
-        status = run_exact(h.plan, message, n, &h.extract, &h.err);
-        assert_int_equal(status, levels < 60 ? NP_OK : levels > 80 ? NP_EDATA : status);
-        if (status == NP_OK)
-            assert_true(first(&h, 0).number == 42);
-    }
-    hand_close(&h);
-}
-
-static void claims_of_many_items_take_neither_memory_nor_time(void **state)
-{
-    static const char writer[] =
-        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"nulls\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
-        "{\"name\":\"x\",\"type\":{\"type\":\"array\",\"items\":\"float\"}}]}";
-    static const struct np_want skip[] = {{"x", NP_WANT_SAMPLES, true}};
-    static const struct np_want all[] = {{"nulls[]", NP_WANT_SCALAR, false}, {"x", NP_WANT_SAMPLES, true}};
-    static const unsigned char many[] = {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0};
-    static const unsigned char floats[] = {0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4, 0};
-    struct by_hand h;
-
-    (void)state;
-    assert_int_equal(hand_open(&h, writer, NULL, skip, 1), NP_OK);
-    assert_int_equal(run_exact(h.plan, many, sizeof many, &h.extract, &h.err), NP_OK);   /* null costs nothing */
-    assert_int_equal(run_exact(h.plan, floats, sizeof floats, &h.extract, &h.err), NP_EDATA);
-    assert_true(h.blocks.samples_capacity < 1000);
-    hand_close(&h);
-    assert_int_equal(hand_open(&h, writer, NULL, all, 2), NP_OK);
-    assert_int_equal(run_exact(h.plan, many, sizeof many, &h.extract, &h.err), NP_EDATA);
-    hand_close(&h);
-}
-
-static void bytes_left_over_are_an_error(void **state)
-{
-    static const struct np_want wants[] = {{"x", NP_WANT_NUMBER, true}};
-    struct by_hand h;
-
-    (void)state;
-    assert_int_equal(hand_open(&h, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}", NULL,
-                               wants, 1), NP_OK);
-    assert_int_equal(run_exact(h.plan, "\x02", 1, &h.extract, &h.err), NP_OK);
-    assert_int_equal(run_exact(h.plan, "\x02\x02", 2, &h.extract, &h.err), NP_EDATA);
-    assert_int_equal(run_exact(h.plan, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10, &h.extract, &h.err), NP_EDATA);
-    assert_int_equal(run_exact(h.plan, "\xfe\xff\xff\xff\x1f", 5, &h.extract, &h.err), NP_EDATA);   /* no int */
-    hand_close(&h);
-}
-
-static void what_cannot_be_mapped_is_said_when_the_plan_is_made(void **state)
-{
-    static const char schema[] =
-        "{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"u_l1\",\"type\":{\"type\":\"array\",\"items\":\"float\"}},"
-        "{\"name\":\"m\",\"type\":{\"type\":\"map\",\"values\":\"int\"}},{\"name\":\"name\",\"type\":[\"null\",\"string\"]}]}";
-    static const struct {
-        struct np_want want;
-        enum np_status status;
-        const char *text;
-    } rows[] = {
-        {{"u_l2", NP_WANT_SAMPLES, true}, NP_ECONFIG, "field u_l2: record W has no field u_l2; the nearest is u_l1"},
-        {{"u_l2", NP_WANT_SAMPLES, false}, NP_OK, ""},
-        {{"u_l1", NP_WANT_NUMBER, false}, NP_ECONFIG, "field u_l1: the schema has array there; wanted is a number"},
-        {{"name", NP_WANT_NUMBER, true}, NP_ECONFIG, "field name: the schema has string there; wanted is a number"},
-        {{"name.x", NP_WANT_NUMBER, true}, NP_ECONFIG, "field name.x: the schema has string there; wanted is a number"},
-        {{"m", NP_WANT_NUMBER, true}, NP_ECONFIG, "field m: the schema has map there; wanted is a number"},
-        {{"a..b", NP_WANT_NUMBER, true}, NP_ECONFIG, "path \"a..b\": a field name is missing"},
-        {{"a[].b[]", NP_WANT_NUMBER, true}, NP_ECONFIG, "path \"a[].b[]\": only one [] is allowed"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct by_hand h;
-        enum np_status status = hand_open(&h, schema, NULL, &rows[i].want, 1);
-
-        if (status != rows[i].status || strncmp(h.err.text, rows[i].text, strlen(rows[i].text)) != 0)
-            fail_msg("row %zu: %s: %s", i, np_status_name(status), h.err.text);
-        hand_close(&h);
-    }
-}
-
-static void broken_schemas_are_refused_with_a_reason(void **state)
-{
-    static const char *const rows[] = {
-        "", "{", "\"no\"", "[]", "[[\"int\"]]", "{\"type\":\"record\",\"fields\":[]}", "{\"type\":\"record\",\"name\":\"R\"}",
-        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\"}]}", "{\"type\":\"array\"}", "{\"type\":\"union\"}", "7",
-        "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[]}",
-        "[{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]},{\"type\":\"fixed\",\"name\":\"E\",\"size\":1}]",
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct np_avro_schema *schema = NULL;
-        struct np_error err = {0};
-
-        if (np_avro_schema_parse(&schema, rows[i], strlen(rows[i]), &err) != NP_ECONFIG || !err.text[0] || schema)
-            fail_msg("%s: accepted or without a reason: %s", rows[i], err.text);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_data_is_read_as_avro_c_reads_it),
         cmocka_unit_test(evolved_schemas_resolve_as_avro_c_resolves_them),
-        cmocka_unit_test(a_readers_aliases_and_defaults_fill_what_the_writer_calls_otherwise_or_lacks),
-        cmocka_unit_test(bytes_read_as_string_and_an_unknown_enum_symbol_as_its_default),
-        cmocka_unit_test(a_recursive_type_is_skipped_up_to_a_bounded_depth),
-        cmocka_unit_test(claims_of_many_items_take_neither_memory_nor_time),
-        cmocka_unit_test(bytes_left_over_are_an_error),
-        cmocka_unit_test(what_cannot_be_mapped_is_said_when_the_plan_is_made),
-        cmocka_unit_test(broken_schemas_are_refused_with_a_reason),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,12 +21,14 @@ struct fixture {
 };
 
 #define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type "}"
-#define RECORD(fields) "{\"type\":\"record\",\"name\":\"W\",\"fields\":[" fields "]}"
+#define RECORD(fields)    "{\"type\":\"record\",\"name\":\"W\",\"fields\":[" fields "]}"
+#define FLOATS            "{\"type\":\"array\",\"items\":\"float\"}"
 
 static void begin(struct fixture *f, enum np_format format, const char *schema)
 {
     memset(f, 0, sizeof *f);
-    f->input = (struct np_input){.name = (char *)"waves", .format = format, .map = {.scale = 1, .channels = f->channels}};
+    f->input = (struct np_input){
+        .name = (char *)"waves", .format = format, .map = {.scale = 1, .channels = f->channels}};
     f->pipeline.n_inputs = 1;
     f->pipeline.inputs = &f->input;
     if (schema) {
@@ -62,7 +64,8 @@ static void end(struct fixture *f)
 
 static enum np_status decode(struct fixture *f, const void *value, size_t n)
 {
-    struct np_message message = {.topic = "t", .key = "the key", .key_length = 7, .value = value, .value_length = n};
+    struct np_message message = {
+        .topic = "t", .key = "the key", .key_length = 7, .value = value, .value_length = n};
 
     return f->decoder->decode(f->decoder, &message, &f->blocks, &f->reason, &f->err);
 }
@@ -73,8 +76,8 @@ static void decode_json(struct fixture *f, const char *text)
         fail_msg("%s: %s: %s", text, f->reason, f->err.text);
 }
 
-static void check_block(const struct fixture *f, size_t i, const char *sensor, const char *channel, int64_t t0_ns,
-                        double rate_hz, uint32_t n, float first, float last)
+static void check_block(const struct fixture *f, size_t i, const char *sensor, const char *channel,
+                        int64_t t0_ns, double rate_hz, uint32_t n, float first, float last)
 {
     const struct np_block *block = &f->blocks.items[i];
 
@@ -82,11 +85,11 @@ static void check_block(const struct fixture *f, size_t i, const char *sensor, c
     assert_string_equal(block->sensor, sensor);
     assert_string_equal(block->channel, channel);
     if (block->t0_ns != t0_ns || block->rate_hz != rate_hz || block->n != n)
-        fail_msg("block %zu: t0 %lld rate %g n %u, expected %lld %g %u", i, (long long)block->t0_ns, block->rate_hz, block->n,
-                 (long long)t0_ns, rate_hz, n);
+        fail_msg("block %zu: t0 %lld rate %g n %u, expected %lld %g %u", i, (long long)block->t0_ns,
+                 block->rate_hz, block->n, (long long)t0_ns, rate_hz, n);
     if (block->x[0] != first || block->x[n - 1] != last)
-        fail_msg("block %zu: %g .. %g, expected %g .. %g", i, (double)block->x[0], (double)block->x[n - 1], (double)first,
-                 (double)last);
+        fail_msg("block %zu: %g .. %g, expected %g .. %g", i, (double)block->x[0], (double)block->x[n - 1],
+                 (double)first, (double)last);
     assert_int_equal(block->times != NULL, rate_hz == 0);
 }
 
@@ -105,17 +108,20 @@ static void put_floats(struct np_bytes *out, const float *x, size_t n)
 
 static void a_message_of_three_channels_becomes_three_blocks(void **state)
 {
+    /* clang-format off */
+    static const char schema[] =
+        RECORD(FIELD("meter", "\"string\"")
+               "," FIELD("t0", "{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}")
+               "," FIELD("rate_hz", "\"double\"") "," FIELD("u_l1", FLOATS)
+               "," FIELD("u_l2", "[\"null\"," FLOATS "]") "," FIELD("u_l3", "[\"null\"," FLOATS "]"));
+    /* clang-format on */
     static const float u1[] = {1, 2, 3}, u2[] = {4, 5};
     struct np_bytes message = {0};
     struct fixture f;
     double rate = 6400;
 
     (void)state;
-    begin(&f, NP_FORMAT_AVRO,
-          RECORD(FIELD("meter", "\"string\"") "," FIELD("t0", "{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}") ","
-                 FIELD("rate_hz", "\"double\"") "," FIELD("u_l1", "{\"type\":\"array\",\"items\":\"float\"}") ","
-                 FIELD("u_l2", "[\"null\",{\"type\":\"array\",\"items\":\"float\"}]") ","
-                 FIELD("u_l3", "[\"null\",{\"type\":\"array\",\"items\":\"float\"}]")));
+    begin(&f, NP_FORMAT_AVRO, schema);
     f.input.map.sensor = (char *)"meter";
     f.input.map.time = (char *)"t0";
     f.input.map.rate = (char *)"rate_hz";
@@ -129,7 +135,7 @@ static void a_message_of_three_channels_becomes_three_blocks(void **state)
     put_floats(&message, u1, 3);
     put_varint(&message, 1);
     put_floats(&message, u2, 2);
-    put_varint(&message, 0);      /* u_l3 is null: no block */
+    put_varint(&message, 0); /* u_l3 is null: no block */
     for (int i = 0; i < 2; i++) {
         if (decode(&f, message.data, message.n) != NP_OK)
             fail_msg("%s", f.err.text);
@@ -187,7 +193,7 @@ static void packed_samples_are_unpacked_with_scale_and_offset(void **state)
         if (decode(&f, message.data, message.n) != NP_OK)
             fail_msg("%s", f.err.text);
         check_block(&f, 0, "the key", "X", 5000000, 50, 2, rows[i].first, rows[i].last);
-        message.data[0] -= 2;     /* one byte less of samples: the rest no longer fits, or is no multiple */
+        message.data[0] -= 2; /* one byte less of samples: the rest no longer fits, or is no multiple */
         assert_int_equal(decode(&f, message.data, message.n), NP_EDATA);
         np_bytes_free(&message);
         end(&f);
@@ -230,7 +236,8 @@ static void readings_that_are_not_good_or_null_are_missing(void **state)
     f.input.map.quality = (char *)"r[].q";
     add_channel(&f, "U", "r[].u");
     open_decoder(&f, NULL);
-    decode_json(&f, "{\"r\":[{\"t\":1,\"u\":1},{\"t\":2.5,\"u\":2,\"q\":true},{\"t\":3,\"u\":3,\"q\":1},{\"t\":4,\"u\":null,\"q\":0},"
+    decode_json(&f, "{\"r\":[{\"t\":1,\"u\":1},{\"t\":2.5,\"u\":2,\"q\":true},{\"t\":3,\"u\":3,\"q\":1},{"
+                    "\"t\":4,\"u\":null,\"q\":0},"
                     "{\"t\":5,\"u\":5,\"q\":\"Ok\"}]}");
     assert_int_equal(f.blocks.n, 1);
     assert_true(f.blocks.items[0].x[1] == 2 && f.blocks.items[0].times[1] == 2500000000);
@@ -252,7 +259,8 @@ static void an_array_of_channels_becomes_a_block_each(void **state)
     f.input.map.channel_name = (char *)"channels[].name";
     add_channel(&f, NULL, "channels[].samples");
     open_decoder(&f, NULL);
-    decode_json(&f, "{\"t\":-5,\"rate\":1e3,\"channels\":[{\"name\":\"a\",\"samples\":[1,2]},{\"name\":\"b\",\"samples\":null},"
+    decode_json(&f, "{\"t\":-5,\"rate\":1e3,\"channels\":[{\"name\":\"a\",\"samples\":[1,2]},{\"name\":\"b\","
+                    "\"samples\":null},"
                     "{\"name\":\"c\",\"samples\":[3]}]}");
     assert_int_equal(f.blocks.n, 2);
     check_block(&f, 0, "the key", "a", -5, 1000, 2, 1, 2);
@@ -331,12 +339,18 @@ static void what_is_wrong_with_a_message_is_said_in_one_word(void **state)
 
 static void messages_of_the_registry_are_read_by_the_schema_they_name(void **state)
 {
-    static const char first[] = "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
-                                "{\\\"name\\\":\\\"t\\\",\\\"type\\\":\\\"long\\\"},{\\\"name\\\":\\\"u\\\",\\\"type\\\":\\\"int\\\"}]}\"}";
-    static const char second[] = "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
-                                 "{\\\"name\\\":\\\"u\\\",\\\"type\\\":\\\"float\\\"},{\\\"name\\\":\\\"t\\\",\\\"type\\\":\\\"long\\\"}]}\"}";
-    static const char third[] = "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
-                                "{\\\"name\\\":\\\"u2\\\",\\\"type\\\":\\\"float\\\"},{\\\"name\\\":\\\"t\\\",\\\"type\\\":\\\"long\\\"}]}\"}";
+    static const char first[] =
+        "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
+        "{\\\"name\\\":\\\"t\\\",\\\"type\\\":\\\"long\\\"},{\\\"name\\\":\\\"u\\\",\\\"type\\\":\\\"int\\\"}"
+        "]}\"}";
+    static const char second[] =
+        "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
+        "{\\\"name\\\":\\\"u\\\",\\\"type\\\":\\\"float\\\"},{\\\"name\\\":\\\"t\\\",\\\"type\\\":"
+        "\\\"long\\\"}]}\"}";
+    static const char third[] =
+        "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"W\\\",\\\"fields\\\":["
+        "{\\\"name\\\":\\\"u2\\\",\\\"type\\\":\\\"float\\\"},{\\\"name\\\":\\\"t\\\",\\\"type\\\":"
+        "\\\"long\\\"}]}\"}";
     static const unsigned char one[] = {0, 0, 0, 0, 1, 14, 6}, two[] = {0, 0, 0, 1, 2, 0, 0, 128, 63, 14};
     static const unsigned char other[] = {0, 0, 0, 0, 3, 0, 0, 128, 63, 14}, bare[] = {14, 6};
     struct registry_server server;
@@ -386,16 +400,19 @@ static void messages_of_the_registry_are_read_by_the_schema_they_name(void **sta
 
 static void result_messages_become_rows_again_with_any_earlier_columns(void **state)
 {
-    static struct np_column old_columns[] = {{(char *)"rms", NP_COL_DOUBLE, "V", "h"}, {(char *)"gone", NP_COL_LONG, "", "h"}};
-    static struct np_column new_columns[] = {{(char *)"bands", NP_COL_FLOATS, "", "h"}, {(char *)"rms", NP_COL_DOUBLE, "V", "h"},
-                                             {(char *)"text", NP_COL_TEXT, "", "h"},    {(char *)"since", NP_COL_TIME, "", "h"}};
+    static struct np_column old_columns[] = {{(char *)"rms", NP_COL_DOUBLE, "V", "h"},
+                                             {(char *)"gone", NP_COL_LONG, "", "h"}};
+    static struct np_column new_columns[] = {{(char *)"bands", NP_COL_FLOATS, "", "h"},
+                                             {(char *)"rms", NP_COL_DOUBLE, "V", "h"},
+                                             {(char *)"text", NP_COL_TEXT, "", "h"},
+                                             {(char *)"since", NP_COL_TIME, "", "h"}};
     static const float bands[] = {1, 2};
     struct np_step old_step = {.name = (char *)"levels", .columns = {2, old_columns}};
     struct np_step step = {.name = (char *)"levels", .columns = {4, new_columns}};
     struct np_step other_step = {.name = (char *)"other", .columns = {2, old_columns}};
     struct np_pipeline pipeline = {.name = (char *)"p"};
-    struct np_value old_values[2] = {{.f64 = 230.25}, {.i64 = 3}}, new_values[4] = {{.floats = bands, .n = 2}, {.f64 = 1},
-                                                                                    {.text = "raised"}, {.i64 = 99}};
+    struct np_value old_values[2] = {{.f64 = 230.25}, {.i64 = 3}},
+                    new_values[4] = {{.floats = bands, .n = 2}, {.f64 = 1}, {.text = "raised"}, {.i64 = 99}};
     const struct np_step *steps[] = {&old_step, &step, &other_step};
     const struct np_value *sets[] = {old_values, new_values, old_values};
 
@@ -414,8 +431,14 @@ static void result_messages_become_rows_again_with_any_earlier_columns(void **st
         if (np_row_decoder_open(&decoder, &pipeline, &step, registry, &err) != NP_OK)
             fail_msg("%s", err.text);
         for (int i = 0; i < 3; i++) {
-            struct np_record record = {.step = steps[i], .sensor = "m\xc3\xa4", .channel = "U", .start_ns = 1, .end_ns = 2,
-                                       .coverage = 0.5f, .flags = NP_FLAG_IDLE | NP_FLAG_GAP, .values = sets[i]};
+            struct np_record record = {.step = steps[i],
+                                       .sensor = "m\xc3\xa4",
+                                       .channel = "U",
+                                       .start_ns = 1,
+                                       .end_ns = 2,
+                                       .coverage = 0.5f,
+                                       .flags = NP_FLAG_IDLE | NP_FLAG_GAP,
+                                       .values = sets[i]};
             struct np_bytes bytes = {0}, schema = {0};
             struct np_value values[10];
             struct np_message message = {0};

@@ -9,9 +9,9 @@
 #include "ingest/json_extract.h"
 
 static const struct np_want wants[] = {
-    {"name", NP_WANT_TEXT, true},         {"head.no", NP_WANT_INTEGER, true}, {"rate", NP_WANT_NUMBER, true},
-    {"any", NP_WANT_SCALAR, false},       {"x", NP_WANT_SAMPLES, true},       {"t", NP_WANT_TIMES, true},
-    {"raw", NP_WANT_BYTES, false},        {"r[].v", NP_WANT_SAMPLES, false},  {"r[].in.w", NP_WANT_TEXT, false},
+    {"name", NP_WANT_TEXT, true},   {"head.no", NP_WANT_INTEGER, true}, {"rate", NP_WANT_NUMBER, true},
+    {"any", NP_WANT_SCALAR, false}, {"x", NP_WANT_SAMPLES, true},       {"t", NP_WANT_TIMES, true},
+    {"raw", NP_WANT_BYTES, false},  {"r[].v", NP_WANT_SAMPLES, false},  {"r[].in.w", NP_WANT_TEXT, false},
 };
 #define N_WANTS (sizeof wants / sizeof *wants)
 
@@ -57,9 +57,11 @@ static const struct np_found *found(const struct fixture *f, size_t want, size_t
     return &f->extract.lists[want].items[i];
 }
 
-static const char whole[] = "{\"name\":\"caf\\u00e9\",\"head\":{\"no\":-7,\"more\":[1,{}]},\"rate\":50,\"any\":true,"
-                            "\"x\":[1,2.5,null],\"t\":[3,-4],\"raw\":\"AAEC/w==\",\"r\":[{\"v\":1},{\"in\":{\"w\":\"b\"},\"v\":[2,3]},"
-                            "{\"v\":null,\"in\":null}]}";
+static const char whole[] =
+    "{\"name\":\"caf\\u00e9\",\"head\":{\"no\":-7,\"more\":[1,{}]},\"rate\":50,\"any\":true,"
+    "\"x\":[1,2.5,null],\"t\":[3,-4],\"raw\":\"AAEC/"
+    "w==\",\"r\":[{\"v\":1},{\"in\":{\"w\":\"b\"},\"v\":[2,3]},"
+    "{\"v\":null,\"in\":null}]}";
 
 static void every_kind_of_want_is_found(void **state)
 {

@@ -50,9 +50,14 @@ static void fill_null(struct np_value values[N_COLUMNS])
 
 static struct np_record a_record(const struct np_value *values)
 {
-    return (struct np_record){.step = &step, .sensor = "meter-7", .channel = "U1", .start_ns = -1,
-                              .end_ns = 1763000000123456789, .coverage = 0.25f,
-                              .flags = NP_FLAG_GAP | NP_FLAG_WARM_UP, .values = values};
+    return (struct np_record){.step = &step,
+                              .sensor = "meter-7",
+                              .channel = "U1",
+                              .start_ns = -1,
+                              .end_ns = 1763000000123456789,
+                              .coverage = 0.25f,
+                              .flags = NP_FLAG_GAP | NP_FLAG_WARM_UP,
+                              .values = values};
 }
 
 static void a_record_as_json_is_the_documented_object(void **state)
@@ -65,19 +70,21 @@ static void a_record_as_json_is_the_documented_object(void **state)
     fill(values);
     assert_int_equal(np_record_json(&record, &out), 0);
     assert_int_equal(np_bytes_append(&out, "", 1), 0);
-    assert_string_equal((char *)out.data,
-                        "{\"step\":\"levels-1\",\"sensor\":\"meter-7\",\"channel\":\"U1\","
-                        "\"start\":\"1969-12-31T23:59:59.999999999Z\",\"end\":\"2025-11-13T02:13:20.123456789Z\","
-                        "\"coverage\":0.25,\"flags\":[\"gap\",\"warm_up\"],\"rms\":0.1,\"peak\":0.1,"
-                        "\"count\":-12345678901234,\"since\":\"1970-01-01T00:00:00.000000001Z\","
-                        "\"state\":\"a \\\"quoted\\\"\\n\\u0001 text \xc3\xa4 \xef\xbf\xbd.\",\"bands\":[1.5,null,0.1]}");
+    assert_string_equal(
+        (char *)out.data,
+        "{\"step\":\"levels-1\",\"sensor\":\"meter-7\",\"channel\":\"U1\","
+        "\"start\":\"1969-12-31T23:59:59.999999999Z\",\"end\":\"2025-11-13T02:13:20.123456789Z\","
+        "\"coverage\":0.25,\"flags\":[\"gap\",\"warm_up\"],\"rms\":0.1,\"peak\":0.1,"
+        "\"count\":-12345678901234,\"since\":\"1970-01-01T00:00:00.000000001Z\","
+        "\"state\":\"a \\\"quoted\\\"\\n\\u0001 text \xc3\xa4 \xef\xbf\xbd.\",\"bands\":[1.5,null,0.1]}");
     out.n = 0;
     fill_null(values);
     record.flags = 0;
     assert_int_equal(np_record_json(&record, &out), 0);
     assert_int_equal(np_bytes_append(&out, "", 1), 0);
-    assert_non_null(strstr((char *)out.data, "\"flags\":[],\"rms\":null,\"peak\":null,\"count\":null,\"since\":null,"
-                                             "\"state\":null,\"bands\":null}"));
+    assert_non_null(strstr((char *)out.data,
+                           "\"flags\":[],\"rms\":null,\"peak\":null,\"count\":null,\"since\":null,"
+                           "\"state\":null,\"bands\":null}"));
     np_bytes_free(&out);
 }
 
@@ -91,8 +98,14 @@ static void numbers_in_json_read_back_to_the_same_bits(void **state)
     (void)state;
     fill_null(values);
     for (int i = 0; i < 20000; i++) {
-        union { uint64_t u; double d; } bits;
-        union { uint32_t u; float f; } single;
+        union {
+            uint64_t u;
+            double d;
+        } bits;
+        union {
+            uint32_t u;
+            float f;
+        } single;
         json_t *json;
         double back, back_single;
 
@@ -112,7 +125,8 @@ static void numbers_in_json_read_back_to_the_same_bits(void **state)
         back = json_number_value(json_object_get(json, "rms"));
         back_single = json_number_value(json_object_get(json, "peak"));
         if (back != bits.d || (float)back_single != single.f)
-            fail_msg("i=%d %.17g read back as %.17g, %.9g as %.9g", i, bits.d, back, (double)single.f, back_single);
+            fail_msg("i=%d %.17g read back as %.17g, %.9g as %.9g", i, bits.d, back, (double)single.f,
+                     back_single);
         json_decref(json);
     }
     np_bytes_free(&out);
@@ -136,14 +150,20 @@ static void no_shorter_decimal_reads_back_to_the_same_number(void **state)
 
     (void)state;
     for (int i = 0; i < 100000; i++) {
-        union { uint64_t u; double d; } bits;
-        union { uint32_t u; float f; } single;
+        union {
+            uint64_t u;
+            double d;
+        } bits;
+        union {
+            uint32_t u;
+            float f;
+        } single;
         struct np_decimal decimal;
         char text[64];
         int n;
 
         seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-        bits.u = seed >> 1;                                   /* positive; every fifth one is subnormal, or a power of two */
+        bits.u = seed >> 1; /* positive; every fifth one is subnormal, or a power of two */
         single.u = (uint32_t)(seed >> 33);
         if (i % 5 == 0)
             bits.u >>= 11 + i % 52, single.u >>= 8 + i % 23;
@@ -234,7 +254,7 @@ static void avro_c_reads_a_record_by_its_schema(void **state)
     n = out.n;
     fill_null(values);
     record.flags = 0;
-    assert_int_equal(np_record_avro(&record, &out), 0);    /* the second right behind the first */
+    assert_int_equal(np_record_avro(&record, &out), 0); /* the second right behind the first */
 
     iface = avro_generic_class_from_schema(schema);
     avro_generic_value_new(iface, &value);
@@ -267,7 +287,7 @@ static void avro_c_reads_a_record_by_its_schema(void **state)
         get(&value, columns[i].name, true, &v);
         assert_int_equal(avro_value_get_type(&v), AVRO_NULL);
     }
-    assert_int_not_equal(avro_value_read(reader, &value), 0);   /* nothing is left */
+    assert_int_not_equal(avro_value_read(reader, &value), 0); /* nothing is left */
     avro_reader_free(reader);
     avro_value_decref(&value);
     avro_value_iface_decref(iface);
@@ -278,7 +298,11 @@ static void avro_c_reads_a_record_by_its_schema(void **state)
 
 static void times_in_rfc_3339_are_read_with_zone_and_fraction(void **state)
 {
-    static const struct { const char *text; bool good; int64_t ns; } rows[] = {
+    static const struct {
+        const char *text;
+        bool good;
+        int64_t ns;
+    } rows[] = {
         {"1970-01-01T00:00:00Z", true, 0},
         {"1970-01-01 00:00", true, 0},
         {"1970-01-01T01:00:00.5+01:00", true, 500000000},
@@ -327,10 +351,20 @@ static void a_time_reads_back_from_its_text(void **state)
 
 static void utf8_is_told_from_what_only_looks_like_it(void **state)
 {
-    static const struct { const char *text; bool good; } rows[] = {
-        {"plain", true}, {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true}, {"\xc0\x80", false},
-        {"\xe0\x80\x80", false}, {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false}, {"\xc3", false},
-        {"\x80", false}, {"\xf5\x80\x80\x80", false}, {"a\xe2\x82", false},
+    static const struct {
+        const char *text;
+        bool good;
+    } rows[] = {
+        {"plain", true},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true},
+        {"\xc0\x80", false},
+        {"\xe0\x80\x80", false},
+        {"\xed\xa0\x80", false},
+        {"\xf4\x90\x80\x80", false},
+        {"\xc3", false},
+        {"\x80", false},
+        {"\xf5\x80\x80\x80", false},
+        {"a\xe2\x82", false},
     };
 
     (void)state;

@@ -144,7 +144,9 @@ static void a_schema_is_registered_under_its_subject(void **state)
     (void)state;
     open_all(&f, NULL, NULL);
     f.server.body = "{\"id\":42}";
-    assert_int_equal(np_schema_registry_register(f.registry, "grid.levels-value", schema, strlen(schema), &id, &f.err), NP_OK);
+    assert_int_equal(
+        np_schema_registry_register(f.registry, "grid.levels-value", schema, strlen(schema), &id, &f.err),
+        NP_OK);
     assert_int_equal(id, 42);
     assert_non_null(strstr(f.server.request, "POST /apis/ccompat/v7/subjects/grid.levels-value/versions "));
     assert_non_null(strstr(f.server.request, "{\"schema\":\"{\\\"type\\\":\\\"record\\\""));

@@ -1,6 +1,6 @@
-/* Speed of decoding: the plan against avro-c's generic values and against a bare memcpy of the message, in turn in
- * one run, medians in ns a message. One thread, its own CPU time.
- *     bench_decode [REPETITIONS]       9 by default */
+/* Speed of decoding: the plan against avro-c's generic values and against a bare memcpy of the message, in
+ * turn in one run, medians in ns a message. One thread, its own CPU time. bench_decode [REPETITIONS]       9
+ * by default */
 #include <avro.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,28 +17,40 @@ struct scenario {
     const char *name, *schema;
     struct np_mapping map;
     struct np_channel channels[1];
-    int64_t n_samples;            /* of a waveform; 0: a scalar */
+    int64_t n_samples; /* of a waveform; 0: a scalar */
     bool packed;
 };
 
-#define RECORD(fields) "{\"type\":\"record\",\"name\":\"M\",\"fields\":[" fields "]}"
+#define RECORD(fields)    "{\"type\":\"record\",\"name\":\"M\",\"fields\":[" fields "]}"
 #define FIELD(name, type) "{\"name\":\"" name "\",\"type\":\"" type "\"}"
-#define HEAD FIELD("sensor", "string") "," FIELD("t0", "long") "," FIELD("rate", "double")
+#define HEAD              FIELD("sensor", "string") "," FIELD("t0", "long") "," FIELD("rate", "double")
 #define ARRAY(name, type) "{\"name\":\"" name "\",\"type\":{\"type\":\"array\",\"items\":\"" type "\"}}"
 
 static struct scenario scenarios[] = {
-    {.name = "5120 floats in an array (20 KB)", .schema = RECORD(HEAD "," ARRAY("u", "float")), .n_samples = 5120,
+    {.name = "5120 floats in an array (20 KB)",
+     .schema = RECORD(HEAD "," ARRAY("u", "float")),
+     .n_samples = 5120,
      .map = {.rate = (char *)"rate", .scale = 1}},
-    {.name = "5120 float32 in bytes (20 KB)", .schema = RECORD(HEAD "," FIELD("u", "bytes")), .n_samples = 5120, .packed = true,
+    {.name = "5120 float32 in bytes (20 KB)",
+     .schema = RECORD(HEAD "," FIELD("u", "bytes")),
+     .n_samples = 5120,
+     .packed = true,
      .map = {.rate = (char *)"rate", .scale = 1, .encoding = NP_ENC_FLOAT32}},
-    {.name = "5120 int16 in bytes, scaled (10 KB)", .schema = RECORD(HEAD "," FIELD("u", "bytes")), .n_samples = 5120,
-     .packed = true, .map = {.rate = (char *)"rate", .scale = 0.01, .encoding = NP_ENC_INT16}},
-    {.name = "5120 ints in an array, scaled (15 KB)", .schema = RECORD(HEAD "," ARRAY("u", "int")), .n_samples = 5120,
+    {.name = "5120 int16 in bytes, scaled (10 KB)",
+     .schema = RECORD(HEAD "," FIELD("u", "bytes")),
+     .n_samples = 5120,
+     .packed = true,
+     .map = {.rate = (char *)"rate", .scale = 0.01, .encoding = NP_ENC_INT16}},
+    {.name = "5120 ints in an array, scaled (15 KB)",
+     .schema = RECORD(HEAD "," ARRAY("u", "int")),
+     .n_samples = 5120,
      .map = {.rate = (char *)"rate", .scale = 0.01}},
     {.name = "a scalar of 12 fields (200 bytes)",
-     .schema = RECORD(HEAD "," FIELD("site", "string") "," FIELD("feeder", "string") "," FIELD("u", "double") ","
-                      FIELD("q", "int") "," FIELD("i", "double") "," FIELD("p", "double") "," FIELD("f", "float") ","
-                      FIELD("note", "string") "," FIELD("n", "long")),
+     /* clang-format off */
+     .schema = RECORD(HEAD "," FIELD("site", "string") "," FIELD("feeder", "string") "," FIELD("u", "double")
+                      "," FIELD("q", "int") "," FIELD("i", "double") "," FIELD("p", "double")
+                      "," FIELD("f", "float") "," FIELD("note", "string") "," FIELD("n", "long")),
+     /* clang-format on */
      .map = {.scale = 1}},
 };
 
@@ -106,7 +118,8 @@ static void put_message(const struct scenario *s, int i, struct np_bytes *out)
     put_varint(out, i);
 }
 
-static struct np_decoder *open_decoder(struct scenario *s, struct np_pipeline *pipeline, struct np_input *input)
+static struct np_decoder *open_decoder(struct scenario *s, struct np_pipeline *pipeline,
+                                       struct np_input *input)
 {
     char path[] = "/tmp/bench_decode_XXXXXX";
     struct np_decoder *decoder = NULL;
@@ -171,7 +184,7 @@ static void run_scenario(struct scenario *s, int repetitions)
         exit(2);
     iface = avro_generic_class_from_schema(schema);
     avro_generic_value_new(iface, &value);
-    for (int r = -1; r < repetitions; r++) {      /* the first round only warms up */
+    for (int r = -1; r < repetitions; r++) { /* the first round only warms up */
         double start = cpu_ns();
         int slot = r < 0 ? 0 : r;
 
@@ -189,7 +202,8 @@ static void run_scenario(struct scenario *s, int repetitions)
         plan[slot] = (cpu_ns() - start) / (double)count;
         start = cpu_ns();
         for (size_t i = 0; i < count; i++) {
-            avro_reader_t reader = avro_reader_memory((char *)pool.data + at[i], (int64_t)(at[i + 1] - at[i]));
+            avro_reader_t reader =
+                avro_reader_memory((char *)pool.data + at[i], (int64_t)(at[i + 1] - at[i]));
 
             avro_value_reset(&value);
             if (avro_value_read(reader, &value) != 0)
@@ -204,8 +218,9 @@ static void run_scenario(struct scenario *s, int repetitions)
         }
         bare[slot] = (cpu_ns() - start) / (double)count;
     }
-    printf("| %s | %.0f | %.0f | %.0f | %.1f |%s\n", s->name, median(plan, repetitions), median(generic, repetitions),
-           median(bare, repetitions), median(generic, repetitions) / median(plan, repetitions), sum == 1e99 ? "!" : "");
+    printf("| %s | %.0f | %.0f | %.0f | %.1f |%s\n", s->name, median(plan, repetitions),
+           median(generic, repetitions), median(bare, repetitions),
+           median(generic, repetitions) / median(plan, repetitions), sum == 1e99 ? "!" : "");
     avro_value_decref(&value);
     avro_value_iface_decref(iface);
     avro_schema_decref(schema);
@@ -223,7 +238,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_decode [REPETITIONS]    1 to %d\n", MOST);
         return 1;
     }
-    printf("| message | decoder [ns] | avro-c [ns] | memcpy [ns] | avro-c / decoder |\n|---|---|---|---|---|\n");
+    printf(
+        "| message | decoder [ns] | avro-c [ns] | memcpy [ns] | avro-c / decoder |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         run_scenario(&scenarios[i], repetitions);
     return 0;

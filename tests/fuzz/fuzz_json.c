@@ -5,22 +5,49 @@
 #include "ingest/decoder.h"
 
 static struct np_channel block_channels[] = {{(char *)"U", (char *)"u"}, {(char *)"I", (char *)"head.i"}};
-static struct np_channel reading_channels[] = {{(char *)"U", (char *)"r[].u"}, {(char *)"I", (char *)"r[].in.i"}};
+static struct np_channel reading_channels[] = {{(char *)"U", (char *)"r[].u"},
+                                               {(char *)"I", (char *)"r[].in.i"}};
 static struct np_channel named_channels[] = {{NULL, (char *)"c[].x"}};
 
 static struct np_input inputs[] = {
-    {.name = (char *)"blocks", .format = NP_FORMAT_JSON,
-     .map = {.sensor = (char *)"m", .time = (char *)"t", .time_unit_ns = 1000, .rate = (char *)"rate", .n_channels = 2,
-             .channels = block_channels, .scale = 1, .scale_path = (char *)"scale", .quality = (char *)"q"}},
-    {.name = (char *)"readings", .format = NP_FORMAT_JSON,
-     .map = {.time = (char *)"r[].t", .n_channels = 2, .channels = reading_channels, .scale = 2, .offset = 1,
-             .quality = (char *)"r[].q", .sensor = (char *)"r[].m"}},
-    {.name = (char *)"channels", .format = NP_FORMAT_JSON,
-     .map = {.time = (char *)"t", .time_unit_ns = 1, .rate_hz = 50, .n_channels = 1, .channels = named_channels, .scale = 1,
+    {.name = (char *)"blocks",
+     .format = NP_FORMAT_JSON,
+     .map = {.sensor = (char *)"m",
+             .time = (char *)"t",
+             .time_unit_ns = 1000,
+             .rate = (char *)"rate",
+             .n_channels = 2,
+             .channels = block_channels,
+             .scale = 1,
+             .scale_path = (char *)"scale",
+             .quality = (char *)"q"}},
+    {.name = (char *)"readings",
+     .format = NP_FORMAT_JSON,
+     .map = {.time = (char *)"r[].t",
+             .n_channels = 2,
+             .channels = reading_channels,
+             .scale = 2,
+             .offset = 1,
+             .quality = (char *)"r[].q",
+             .sensor = (char *)"r[].m"}},
+    {.name = (char *)"channels",
+     .format = NP_FORMAT_JSON,
+     .map = {.time = (char *)"t",
+             .time_unit_ns = 1,
+             .rate_hz = 50,
+             .n_channels = 1,
+             .channels = named_channels,
+             .scale = 1,
              .channel_name = (char *)"c[].name"}},
-    {.name = (char *)"packed", .format = NP_FORMAT_JSON,
-     .map = {.time = (char *)"t", .time_unit_ns = 1, .rate_hz = 50, .n_channels = 2, .channels = block_channels,
-             .encoding = NP_ENC_INT16, .scale = 0.5}},
+    {.name = (char *)"packed",
+     .format = NP_FORMAT_JSON,
+     .map = {.time = (char *)"t",
+             .time_unit_ns = 1,
+             .rate_hz = 50,
+             .n_channels = 2,
+             .channels = block_channels,
+             .encoding = NP_ENC_INT16,
+             .scale = 0.5}},
 };
 enum { N_INPUTS = sizeof inputs / sizeof *inputs };
 
