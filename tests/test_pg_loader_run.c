@@ -11,7 +11,8 @@ enum { LOG = 60000, GAP = 7, MARKERS = 3 };
 struct fake_source {
     struct np_source source;
     struct np_source_events events;
-    bool assigned, held, told, revoke;
+    bool assigned, held, told;
+    _Atomic bool revoke; /* the test asks, the loader's thread answers */
     int64_t position; /* next offset to hand out */
     int starts;
     struct made *rows; /* [LOG] by offset */
