@@ -233,8 +233,9 @@ enum np_status np_topics_prepare(const struct np_pipeline *pipeline, struct np_t
             if (strcmp(need->name, pipeline->inputs[k].topic) == 0)
                 facts[k] = need->facts;
         if (need->compacted && need->facts.partitions && need->facts.partitions < need->partitions)
-            st = np_fail(err, NP_ECONFIG, "topic %s has %d partitions; it needs as many as the input, %d", need->name,
-                         (int)need->facts.partitions, (int)need->partitions);
+            st = np_fail(err, NP_ESTOP, "an input has %d partitions and had %d when topic %s was made: a sensor's "
+                         "messages may now be split over two; use a new topic, or another pipeline name to begin anew",
+                         (int)need->partitions, (int)need->facts.partitions, need->name);
     }
 out:
     if (queue)
