@@ -9,21 +9,21 @@
 #include "ingest/kafka_client.h"
 #include "pipeline/log.h"
 
-#define CALL_TIMEOUT_MS 5000
-#define MESSAGE_OVERHEAD 192      /* bytes that librdkafka keeps beside a message */
+#define CALL_TIMEOUT_MS  5000
+#define MESSAGE_OVERHEAD 192 /* bytes that librdkafka keeps beside a message */
 
 struct consumer {
-    struct np_source source;      /* first */
+    struct np_source source; /* first */
     const struct np_pipeline *pipeline;
-    const char **names;           /* [n_names] topics; np_place.input is an index into them */
+    const char **names; /* [n_names] topics; np_place.input is an index into them */
     size_t n_names;
     struct np_source_events events;
     rd_kafka_t *rk;
-    rd_kafka_t *asker;            /* for look(); NULL until then */
-    /* Messages have a queue of their own, so that events are served while messages wait: nothing needs to be paused,
-     * and so nothing fetched twice, when memory is full. */
+    rd_kafka_t *asker; /* for look(); NULL until then */
+    /* Messages have a queue of their own, so that events are served while messages wait: nothing needs to be
+     * paused, and so nothing fetched twice, when memory is full. */
     rd_kafka_queue_t *messages;
-    rd_kafka_topic_t **topics;    /* per input: as last seen in a message */
+    rd_kafka_topic_t **topics; /* per input: as last seen in a message */
     rd_kafka_message_t **batch;
     size_t batch_capacity;
     bool left;
@@ -44,7 +44,8 @@ static void free_metadata(void *native)
     rd_kafka_consumer_group_metadata_destroy(native);
 }
 
-/* Only ever called inside the rebalance callback (rule 3). NULL: not a member, and nothing may be committed. */
+/* Only ever called inside the rebalance callback (rule 3). NULL: not a member, and nothing may be committed.
+ */
 static struct np_member *take_member(struct consumer *consumer)
 {
     rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(consumer->rk);
@@ -83,8 +84,8 @@ static bool is_cooperative(struct consumer *consumer)
     return strcmp(rd_kafka_rebalance_protocol(consumer->rk), "COOPERATIVE") == 0;
 }
 
-/* Takes the partitions, paused. Where to read from is not known before they are recovered; their end is the one place
- * that is always valid, and a partition that is not paused yet yields nothing old there. */
+/* Takes the partitions, paused. Where to read from is not known before they are recovered; their end is the
+ * one place that is always valid, and a partition that is not paused yet yields nothing old there. */
 static void take_partitions(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
@@ -102,8 +103,8 @@ static void take_partitions(struct consumer *consumer, rd_kafka_topic_partition_
     }
     rd_kafka_pause_partitions(consumer->rk, list);
     for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(consumer->rk, list->elems[i].topic,
-                                                               list->elems[i].partition);
+        rd_kafka_queue_t *queue =
+            rd_kafka_queue_get_partition(consumer->rk, list->elems[i].topic, list->elems[i].partition);
         if (queue) {
             rd_kafka_queue_forward(queue, consumer->messages);
             rd_kafka_queue_destroy(queue);
@@ -126,7 +127,8 @@ static void let_go(struct consumer *consumer, rd_kafka_topic_partition_list_t *l
     }
 }
 
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque)
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list,
+                         void *opaque)
 {
     struct consumer *consumer = opaque;
     struct np_source_events *events = &consumer->events;
@@ -183,9 +185,10 @@ static void take_error(struct consumer *consumer, const rd_kafka_message_t *mess
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         if (input < 0)
             break;
-        np_fail(&error, NP_ESTOP, "%s[%d] offset %lld: %s", rd_kafka_topic_name(message->rkt), (int)message->partition,
-                (long long)message->offset, text);
-        consumer->events.failed(consumer->events.context, (struct np_place){input, message->partition}, &error);
+        np_fail(&error, NP_ESTOP, "%s[%d] offset %lld: %s", rd_kafka_topic_name(message->rkt),
+                (int)message->partition, (long long)message->offset, text);
+        consumer->events.failed(consumer->events.context, (struct np_place){input, message->partition},
+                                &error);
         return;
     default:
         break;
@@ -213,8 +216,10 @@ static size_t take_batch(struct consumer *consumer, size_t n, struct np_delivery
             continue;
         }
         out[taken++] = (struct np_delivery){
-            .place = {input, message->partition}, .offset = message->offset,
-            .bytes = message->len + message->key_len + MESSAGE_OVERHEAD, .native = message,
+            .place = {input, message->partition},
+            .offset = message->offset,
+            .bytes = message->len + message->key_len + MESSAGE_OVERHEAD,
+            .native = message,
         };
     }
     return taken;
@@ -231,8 +236,8 @@ static void serve_events(struct consumer *consumer, int timeout_ms)
     rd_kafka_message_destroy(message);
 }
 
-static enum np_status poll_source(struct np_source *source, struct np_delivery *out, size_t capacity, size_t *n,
-                                  int timeout_ms, struct np_error *err)
+static enum np_status poll_source(struct np_source *source, struct np_delivery *out, size_t capacity,
+                                  size_t *n, int timeout_ms, struct np_error *err)
 {
     struct consumer *consumer = (struct consumer *)source;
     char text[512];
@@ -267,9 +272,15 @@ static void view(struct np_source *source, const struct np_delivery *delivery, s
 
     (void)source;
     *out = (struct np_message){
-        .topic = rd_kafka_topic_name(message->rkt), .partition = message->partition, .offset = message->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(message, NULL), .key = message->key, .value = message->payload,
-        .key_length = message->key_len, .value_length = message->len, .native = message,
+        .topic = rd_kafka_topic_name(message->rkt),
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+        .key = message->key,
+        .value = message->payload,
+        .key_length = message->key_len,
+        .value_length = message->len,
+        .native = message,
     };
 }
 
@@ -281,7 +292,8 @@ static void release(struct np_source *source, const struct np_delivery *delivery
 
 /* --- control --- */
 
-static rd_kafka_topic_partition_list_t *list_of(struct consumer *consumer, struct np_place place, int64_t offset)
+static rd_kafka_topic_partition_list_t *list_of(struct consumer *consumer, struct np_place place,
+                                                int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
@@ -298,7 +310,8 @@ static void hold(struct np_source *source, struct np_place place)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static enum np_status start(struct np_source *source, struct np_place place, int64_t offset, struct np_error *err)
+static enum np_status start(struct np_source *source, struct np_place place, int64_t offset,
+                            struct np_error *err)
 {
     struct consumer *consumer = (struct consumer *)source;
     const struct timespec moment = {.tv_nsec = 10000000};
@@ -332,21 +345,23 @@ static int64_t end_of(struct np_source *source, struct np_place place)
     struct consumer *consumer = (struct consumer *)source;
     int64_t low, high;
 
-    if (rd_kafka_get_watermark_offsets(consumer->rk, consumer->names[place.input], place.partition, &low, &high) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
+    if (rd_kafka_get_watermark_offsets(consumer->rk, consumer->names[place.input], place.partition, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        high < 0)
         return NP_OFFSET_NONE;
     return high;
 }
 
-static enum np_status committed(struct np_source *source, struct np_position *positions, size_t n, int timeout_ms,
-                                struct np_error *err)
+static enum np_status committed(struct np_source *source, struct np_position *positions, size_t n,
+                                int timeout_ms, struct np_error *err)
 {
     struct consumer *consumer = (struct consumer *)source;
 
     return np_kafka_committed(consumer->rk, consumer->pipeline, positions, n, timeout_ms, err);
 }
 
-/* Asked by a handle of its own: on the consumer's connections every question would wait behind a fetch that waits for data. */
+/* Asked by a handle of its own: on the consumer's connections every question would wait behind a fetch that
+ * waits for data. */
 static enum np_status look(struct np_source *source, struct np_place place, struct np_log_facts *facts,
                            struct np_error *err)
 {
@@ -358,16 +373,18 @@ static enum np_status look(struct np_source *source, struct np_place place, stru
     enum np_status st = NP_OK;
 
     if (!consumer->asker)
-        st = np_kafka_open(&consumer->asker, RD_KAFKA_CONSUMER, consumer->pipeline, NULL, fixed, NULL, NULL, err);
+        st = np_kafka_open(&consumer->asker, RD_KAFKA_CONSUMER, consumer->pipeline, NULL, fixed, NULL, NULL,
+                           err);
     if (st == NP_OK)
         st = np_kafka_topic_facts(consumer->asker, topic, &of_topic, err);
     if (st != NP_OK)
         return st;
     memcpy(facts->topic_id, of_topic.id, sizeof facts->topic_id);
-    error = rd_kafka_query_watermark_offsets(consumer->asker, topic, place.partition, &facts->start, &facts->end,
-                                             CALL_TIMEOUT_MS);
+    error = rd_kafka_query_watermark_offsets(consumer->asker, topic, place.partition, &facts->start,
+                                             &facts->end, CALL_TIMEOUT_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return np_fail(err, NP_ERETRY, "ends of %s[%d]: %s", topic, (int)place.partition, rd_kafka_err2str(error));
+        return np_fail(err, NP_ERETRY, "ends of %s[%d]: %s", topic, (int)place.partition,
+                       rd_kafka_err2str(error));
     return NP_OK;
 }
 
@@ -401,7 +418,7 @@ static void close_source(struct np_source *source)
     if (!consumer)
         return;
     if (consumer->rk) {
-        consumer->events.assigned = consumer->events.revoked = ignore_assigned;   /* nobody is there any more */
+        consumer->events.assigned = consumer->events.revoked = ignore_assigned; /* nobody is there any more */
         leave(source, &error);
         if (consumer->messages)
             rd_kafka_queue_destroy(consumer->messages);
@@ -437,8 +454,8 @@ static enum np_status subscribe(struct consumer *consumer, struct np_error *err)
     return NP_OK;
 }
 
-enum np_status np_consumer_open_topics(struct np_source **out, const struct np_pipeline *pipeline, const char *group,
-                                       const char *const *topics, size_t n_topics,
+enum np_status np_consumer_open_topics(struct np_source **out, const struct np_pipeline *pipeline,
+                                       const char *group, const char *const *topics, size_t n_topics,
                                        const struct np_source_events *events, struct np_error *err)
 {
     char session[24], heartbeat[24], queued[24];
@@ -471,9 +488,13 @@ enum np_status np_consumer_open_topics(struct np_source **out, const struct np_p
         return np_fail(err, NP_ENOMEM, "out of memory for the consumer");
     snprintf(session, sizeof session, "%lld", (long long)session_ms);
     snprintf(heartbeat, sizeof heartbeat, "%lld", (long long)(session_ms < 9000 ? session_ms / 3 : 3000));
-    snprintf(queued, sizeof queued, "%lld", (long long)(kbytes < 1024 ? 1024 : kbytes > 2097151 ? 2097151 : kbytes));
-    consumer->source = (struct np_source){poll_source, view, release, np_dead_letter_headers, hold, start, end_of,
-                                          committed, leave, close_source, look};
+    snprintf(queued, sizeof queued, "%lld",
+             (long long)(kbytes < 1024      ? 1024
+                         : kbytes > 2097151 ? 2097151
+                                            : kbytes));
+    consumer->source =
+        (struct np_source){poll_source, view,      release, np_dead_letter_headers, hold, start,
+                           end_of,      committed, leave,   close_source,           look};
     consumer->pipeline = pipeline;
     consumer->events = *events;
     consumer->batch_capacity = 4096;

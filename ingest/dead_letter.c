@@ -40,5 +40,6 @@ int np_dead_letter_headers(const struct np_message *message, const char *reason,
                    put_number(headers, "np.offset", message->offset) ||
                    put_number(headers, "np.timestamp", message->timestamp_ms) ||
                    put_text(headers, "np.reason", reason) || put_text(headers, "np.detail", detail)
-               ? -1 : 0;
+               ? -1
+               : 0;
 }

@@ -1,5 +1,5 @@
-/* The headers of a dead letter: the message's own, then where it came from and why it is here. Key and value of a
- * dead letter are the message's, unchanged, so that it can be sent again from there. */
+/* The headers of a dead letter: the message's own, then where it came from and why it is here. Key and value
+ * of a dead letter are the message's, unchanged, so that it can be sent again from there. */
 #ifndef NP_DEAD_LETTER_H
 #define NP_DEAD_LETTER_H
 

@@ -7,18 +7,21 @@
 
 static void to_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    enum np_log_level lowest = level <= 3 ? NP_LOG_ERROR : level <= 4 ? NP_LOG_WARNING
-                             : level <= 6 ? NP_LOG_INFO : NP_LOG_DEBUG;
+    enum np_log_level lowest = level <= 3   ? NP_LOG_ERROR
+                               : level <= 4 ? NP_LOG_WARNING
+                               : level <= 6 ? NP_LOG_INFO
+                                            : NP_LOG_DEBUG;
 
     (void)rk;
-    if (strcmp(facility, "CONFWARN") == 0)   /* one set of properties serves consumers and producers */
+    if (strcmp(facility, "CONFWARN") == 0) /* one set of properties serves consumers and producers */
         return;
     /* the client goes on by itself after every one of these */
-    np_log(lowest == NP_LOG_ERROR ? NP_LOG_WARNING : lowest, "kafka", "client", "facility=%s text=\"%s\"", facility,
-           text);
+    np_log(lowest == NP_LOG_ERROR ? NP_LOG_WARNING : lowest, "kafka", "client", "facility=%s text=\"%s\"",
+           facility, text);
 }
 
-/* Without this the library writes each of these to the log a second time. Fatal ones come back from the calls. */
+/* Without this the library writes each of these to the log a second time. Fatal ones come back from the
+ * calls. */
 static void ignore_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
@@ -36,12 +39,14 @@ static enum np_status set(rd_kafka_conf_t *conf, const char *name, const char *v
         return NP_OK;
     case RD_KAFKA_CONF_UNKNOWN:
         return np_fail(err, NP_ECONFIG, "kafka: properties: there is no property %s", name);
-    default:   /* the library's text may hold the value, which may be secret */
-        return np_fail(err, NP_ECONFIG, "kafka: properties: %s does not take this value, or is not in this build", name);
+    default: /* the library's text may hold the value, which may be secret */
+        return np_fail(err, NP_ECONFIG,
+                       "kafka: properties: %s does not take this value, or is not in this build", name);
     }
 }
 
-static enum np_status set_all(rd_kafka_conf_t *conf, const struct np_kafka_setting *settings, struct np_error *err)
+static enum np_status set_all(rd_kafka_conf_t *conf, const struct np_kafka_setting *settings,
+                              struct np_error *err)
 {
     enum np_status st = NP_OK;
 
@@ -61,7 +66,7 @@ enum np_status np_kafka_open(rd_kafka_t **out, rd_kafka_type_t type, const struc
         {"socket.nagle.disable", "true"},
         {"retry.backoff.ms", "10"},
         {"reconnect.backoff.max.ms", "2000"},
-        {"enable.metrics.push", "false"},    /* it tells the broker nothing that the file does not name */
+        {"enable.metrics.push", "false"}, /* it tells the broker nothing that the file does not name */
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -81,7 +86,7 @@ enum np_status np_kafka_open(rd_kafka_t **out, rd_kafka_type_t type, const struc
         prepare(conf, context);
     *out = rd_kafka_new(type, conf, text, sizeof text);
     if (*out)
-        conf = NULL;   /* taken */
+        conf = NULL; /* taken */
     else
         st = np_fail(err, NP_ECONFIG, "kafka: %s", text);
 out:
@@ -90,8 +95,9 @@ out:
     return st;
 }
 
-enum np_status np_kafka_committed(rd_kafka_t *rk, const struct np_pipeline *pipeline, struct np_position *positions,
-                                  size_t n, int timeout_ms, struct np_error *err)
+enum np_status np_kafka_committed(rd_kafka_t *rk, const struct np_pipeline *pipeline,
+                                  struct np_position *positions, size_t n, int timeout_ms,
+                                  struct np_error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
     enum np_status st = NP_OK;
@@ -107,10 +113,13 @@ enum np_status np_kafka_committed(rd_kafka_t *rk, const struct np_pipeline *pipe
         error = partition->err;
         positions[i].offset = partition->offset < 0 ? NP_OFFSET_NONE : partition->offset;
     }
-    if (error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        st = np_fail(err, NP_ESTOP, "committed offsets of group %s: %s", pipeline->name, rd_kafka_err2str(error));
+    if (error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+        error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        st = np_fail(err, NP_ESTOP, "committed offsets of group %s: %s", pipeline->name,
+                     rd_kafka_err2str(error));
     else if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        st = np_fail(err, NP_ERETRY, "committed offsets of group %s: %s", pipeline->name, rd_kafka_err2str(error));
+        st = np_fail(err, NP_ERETRY, "committed offsets of group %s: %s", pipeline->name,
+                     rd_kafka_err2str(error));
     rd_kafka_topic_partition_list_destroy(list);
     return st;
 }

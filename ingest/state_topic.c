@@ -6,35 +6,36 @@
 #include "ingest/kafka_client.h"
 
 #define QUERY_TIMEOUT_MS 5000
-#define POLL_MS 100
+#define POLL_MS          100
 
 struct state_topic {
-    struct np_state_reader reader;   /* first */
+    struct np_state_reader reader; /* first */
     const struct np_pipeline *pipeline;
     char topic[300];
-    rd_kafka_t *records;             /* read_committed */
-    /* read_uncommitted: where the log ends. A read_committed handle is told the last stable offset instead, and would
-     * take what lies before a pending transaction for the whole (rule 10). */
+    rd_kafka_t *records; /* read_committed */
+    /* read_uncommitted: where the log ends. A read_committed handle is told the last stable offset instead,
+     * and would take what lies before a pending transaction for the whole (rule 10). */
     rd_kafka_t *ends;
 };
 
 static enum np_status query(struct state_topic *state, const char *topic, int32_t partition, int64_t *low,
                             int64_t *high, struct np_error *err)
 {
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(state->ends, topic, partition, low, high,
-                                                                 QUERY_TIMEOUT_MS);
+    rd_kafka_resp_err_t error =
+        rd_kafka_query_watermark_offsets(state->ends, topic, partition, low, high, QUERY_TIMEOUT_MS);
 
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return np_fail(err, NP_ERETRY, "ends of %s[%d]: %s", topic, (int)partition, rd_kafka_err2str(error));
     return NP_OK;
 }
 
-static enum np_status bound(struct np_state_reader *reader, struct np_place place, bool latest, int64_t *offset,
-                            struct np_error *err)
+static enum np_status bound(struct np_state_reader *reader, struct np_place place, bool latest,
+                            int64_t *offset, struct np_error *err)
 {
     struct state_topic *state = (struct state_topic *)reader;
     int64_t low, high;
-    enum np_status st = query(state, state->pipeline->inputs[place.input].topic, place.partition, &low, &high, err);
+    enum np_status st =
+        query(state, state->pipeline->inputs[place.input].topic, place.partition, &low, &high, err);
 
     if (st == NP_OK)
         *offset = latest ? high : low;
@@ -42,9 +43,10 @@ static enum np_status bound(struct np_state_reader *reader, struct np_place plac
 }
 
 /* Reads from where the handle is assigned up to end. */
-static enum np_status read_until(struct state_topic *state, int32_t partition, int64_t end, const atomic_bool *stop,
-                                 bool (*each)(void *context, const void *key, size_t key_length, const void *value,
-                                              size_t value_length),
+static enum np_status read_until(struct state_topic *state, int32_t partition, int64_t end,
+                                 const atomic_bool *stop,
+                                 bool (*each)(void *context, const void *key, size_t key_length,
+                                              const void *value, size_t value_length),
                                  void *context, struct np_error *err)
 {
     enum np_status st = NP_OK;
@@ -58,12 +60,13 @@ static enum np_status read_until(struct state_topic *state, int32_t partition, i
         } else if (!message) {
             continue;
         } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            done = message->offset >= end;   /* before: a transaction is pending, its end will come */
+            done = message->offset >= end; /* before: a transaction is pending, its end will come */
         } else if (message->err) {
             st = np_fail(err, NP_ERETRY, "reading %s[%d]: %s", state->topic, (int)partition,
                          rd_kafka_message_errstr(message));
         } else if (!each(context, message->key, message->key_len, message->payload, message->len)) {
-            st = np_fail(err, NP_ENOMEM, "out of memory for the state in %s[%d]", state->topic, (int)partition);
+            st = np_fail(err, NP_ENOMEM, "out of memory for the state in %s[%d]", state->topic,
+                         (int)partition);
         }
         if (message)
             rd_kafka_message_destroy(message);
@@ -71,7 +74,8 @@ static enum np_status read_until(struct state_topic *state, int32_t partition, i
     return st;
 }
 
-static enum np_status read_partition(struct np_state_reader *reader, int32_t partition, const atomic_bool *stop,
+static enum np_status read_partition(struct np_state_reader *reader, int32_t partition,
+                                     const atomic_bool *stop,
                                      bool (*each)(void *context, const void *key, size_t key_length,
                                                   const void *value, size_t value_length),
                                      void *context, struct np_error *err)
@@ -89,7 +93,8 @@ static enum np_status read_partition(struct np_state_reader *reader, int32_t par
     error = rd_kafka_assign(state->records, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return np_fail(err, NP_ERETRY, "reading %s[%d]: %s", state->topic, (int)partition, rd_kafka_err2str(error));
+        return np_fail(err, NP_ERETRY, "reading %s[%d]: %s", state->topic, (int)partition,
+                       rd_kafka_err2str(error));
     st = read_until(state, partition, high, stop, each, context, err);
     rd_kafka_assign(state->records, NULL);
     return st;
@@ -114,14 +119,14 @@ enum np_status np_state_topic_open(struct np_state_reader **out, const struct np
                                    struct np_error *err)
 {
     const struct np_kafka_setting for_records[] = {
-        {"group.id", pipeline->name},   /* a consumer must have one; it is not joined */
+        {"group.id", pipeline->name}, /* a consumer must have one; it is not joined */
         {"group.protocol", "classic"},
         {"isolation.level", "read_committed"},
         {"enable.partition.eof", "true"},
         {"auto.offset.reset", "error"},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
-        {"fetch.wait.max.ms", "2"},     /* the end of a partition is told only when a fetch returns empty */
+        {"fetch.wait.max.ms", "2"}, /* the end of a partition is told only when a fetch returns empty */
         {"allow.auto.create.topics", "false"},
         {NULL, NULL},
     };

@@ -8,15 +8,16 @@
 #include "pipeline/log.h"
 
 #define ADMIN_TIMEOUT_MS 10000
-#define STATE_SEGMENT_BYTES "16777216"      /* only closed segments are compacted: small ones keep recovery short */
+#define STATE_SEGMENT_BYTES                                                                                  \
+    "16777216" /* only closed segments are compacted: small ones keep recovery short */
 #define STATE_SEGMENT_MS "600000"
 
 /** A topic that the pipeline needs. */
 struct need {
     char name[300];
-    int32_t partitions;           /* to make it with; input: 0 */
+    int32_t partitions; /* to make it with; input: 0 */
     bool input, compacted;
-    struct np_topic_facts facts;  /* partitions 0: it does not exist */
+    struct np_topic_facts facts; /* partitions 0: it does not exist */
 };
 
 struct needs {
@@ -44,7 +45,8 @@ static rd_kafka_event_t *wait_for(rd_kafka_queue_t *queue, const char *what, str
 
     if (event && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return event;
-    np_fail(err, NP_ERETRY, "%s: %s", what, event ? rd_kafka_event_error_string(event) : "no answer from the broker");
+    np_fail(err, NP_ERETRY, "%s: %s", what,
+            event ? rd_kafka_event_error_string(event) : "no answer from the broker");
     if (event)
         rd_kafka_event_destroy(event);
     return NULL;
@@ -72,7 +74,8 @@ static void take_facts(const rd_kafka_TopicDescription_t *description, struct np
     memcpy(facts->id + sizeof high, &low, sizeof low);
 }
 
-static enum np_status describe(rd_kafka_t *rk, rd_kafka_queue_t *queue, struct needs *needs, struct np_error *err)
+static enum np_status describe(rd_kafka_t *rk, rd_kafka_queue_t *queue, struct needs *needs,
+                               struct np_error *err)
 {
     const char **names = calloc(needs->n, sizeof *names);
     rd_kafka_AdminOptions_t *options = options_for(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
@@ -108,7 +111,8 @@ static enum np_status describe(rd_kafka_t *rk, rd_kafka_queue_t *queue, struct n
         else if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
             st = np_fail(err, NP_ECONFIG, "topic %s: %s", name, rd_kafka_error_string(error));
         else if (need->input)
-            st = np_fail(err, NP_ECONFIG, "topic %s does not exist, and an input is not made by this program", name);
+            st = np_fail(err, NP_ECONFIG, "topic %s does not exist, and an input is not made by this program",
+                         name);
     }
 out:
     if (event)
@@ -120,7 +124,8 @@ out:
     return st;
 }
 
-static enum np_status create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct needs *needs, struct np_error *err)
+static enum np_status create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct needs *needs,
+                             struct np_error *err)
 {
     rd_kafka_NewTopic_t **missing = calloc(needs->n, sizeof *missing);
     rd_kafka_AdminOptions_t *options = options_for(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -167,9 +172,10 @@ static enum np_status create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const stru
 
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             np_log(NP_LOG_INFO, "topics", "topic made", "topic=%s", rd_kafka_topic_result_name(results[i]));
-        else if (error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)   /* another worker was faster */
+        else if (error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) /* another worker was faster */
             st = np_fail(err, NP_ECONFIG, "topic %s does not exist and cannot be made: %s",
-                         rd_kafka_topic_result_name(results[i]), rd_kafka_topic_result_error_string(results[i]));
+                         rd_kafka_topic_result_name(results[i]),
+                         rd_kafka_topic_result_error_string(results[i]));
     }
 out:
     if (event)
@@ -233,9 +239,11 @@ enum np_status np_topics_prepare(const struct np_pipeline *pipeline, struct np_t
             if (strcmp(need->name, pipeline->inputs[k].topic) == 0)
                 facts[k] = need->facts;
         if (need->compacted && need->facts.partitions && need->facts.partitions < need->partitions)
-            st = np_fail(err, NP_ESTOP, "an input has %d partitions and had %d when topic %s was made: a sensor's "
-                         "messages may now be split over two; use a new topic, or another pipeline name to begin anew",
-                         (int)need->partitions, (int)need->facts.partitions, need->name);
+            st = np_fail(
+                err, NP_ESTOP,
+                "an input has %d partitions and had %d when topic %s was made: a sensor's "
+                "messages may now be split over two; use a new topic, or another pipeline name to begin anew",
+                (int)need->partitions, (int)need->facts.partitions, need->name);
     }
 out:
     if (queue)

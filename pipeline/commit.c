@@ -1,9 +1,10 @@
-/* The commit thread: every commit interval it collects the epochs of the lanes and puts them into one transaction with
- * offsets and state. A batch of epochs is kept until the broker has acknowledged it: after an abort it is sent again as
- * it is; after an unknown outcome the group's committed offset tells whether it went through (rule 8).
+/* The commit thread: every commit interval it collects the epochs of the lanes and puts them into one
+ * transaction with offsets and state. A batch of epochs is kept until the broker has acknowledged it: after
+ * an abort it is sent again as it is; after an unknown outcome the group's committed offset tells whether it
+ * went through (rule 8).
  *
- * The polling thread steers it from its rebalance events: hold (no transaction is open any more), drain (commit what
- * was added, now), forget (epochs of places let go). */
+ * The polling thread steers it from its rebalance events: hold (no transaction is open any more), drain
+ * (commit what was added, now), forget (epochs of places let go). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "pipeline/log.h"
 #include "pipeline/worker_parts.h"
 
-#define BACKOFF_NS 100000000
-#define HOLD_PATIENCE_NS 5000000000
-#define FENCED_TWICE_NS 60000000000
+#define BACKOFF_NS         100000000
+#define HOLD_PATIENCE_NS   5000000000
+#define FENCED_TWICE_NS    60000000000
 #define RESOLVE_TIMEOUT_MS 2000
 
 struct np_commit {
@@ -24,15 +25,15 @@ struct np_commit {
     bool started;
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
-    struct np_member *member;     /* for the transactions to come; NULL: none yet */
-    struct np_member *refused;    /* the broker did not take this one: wait for another */
-    int hold;                     /* begin nothing */
-    bool cancel;                  /* a transaction that has not sent its offsets is to be aborted */
+    struct np_member *member;  /* for the transactions to come; NULL: none yet */
+    struct np_member *refused; /* the broker did not take this one: wait for another */
+    int hold;                  /* begin nothing */
+    bool cancel;               /* a transaction that has not sent its offsets is to be aborted */
     bool busy, quit, hurry, drain;
-    struct np_epoch *pending;     /* oldest first */
-    struct np_epoch *batch;       /* at most one per place; what the transaction at work holds */
+    struct np_epoch *pending; /* oldest first */
+    struct np_epoch *batch;   /* at most one per place; what the transaction at work holds */
     /* commit thread only */
-    bool broken, unresolved;      /* the producer must be renewed; the batch's fate is unknown */
+    bool broken, unresolved; /* the producer must be renewed; the batch's fate is unknown */
     int64_t next_ns, fenced_ns;
     struct np_bytes key, value;
 };
@@ -52,7 +53,8 @@ static void pick(struct np_commit *commit)
     while (*from) {
         struct np_epoch *epoch = *from, *other = commit->batch;
 
-        while (other && (other->place.input != epoch->place.input || other->place.partition != epoch->place.partition))
+        while (other &&
+               (other->place.input != epoch->place.input || other->place.partition != epoch->place.partition))
             other = other->next;
         if (other) {
             from = &epoch->next;
@@ -66,8 +68,8 @@ static void pick(struct np_commit *commit)
 
 /* --- one transaction --- */
 
-static enum np_status send_state(struct np_commit *commit, const struct np_epoch *epoch, char kind, const void *entry,
-                                 size_t entry_length, bool tombstone, struct np_error *err)
+static enum np_status send_state(struct np_commit *commit, const struct np_epoch *epoch, char kind,
+                                 const void *entry, size_t entry_length, bool tombstone, struct np_error *err)
 {
     const struct np_input *input = &commit->worker->pipeline->inputs[epoch->place.input];
     struct np_outgoing out = {.to = NP_TO_STATE, .partition = epoch->place.partition};
@@ -82,15 +84,21 @@ static enum np_status send_state(struct np_commit *commit, const struct np_epoch
     return commit->sink->send(commit->sink, &out, err);
 }
 
-static enum np_status send_snapshot(struct np_commit *commit, const struct np_epoch *epoch, struct np_error *err)
+static enum np_status send_snapshot(struct np_commit *commit, const struct np_epoch *epoch,
+                                    struct np_error *err)
 {
     struct np_worker *worker = commit->worker;
     const struct np_part *part = np_worker_part(worker, epoch->place);
     struct np_snapshot_header header = {
-        .x = epoch->cut, .resume = epoch->resume, .chunks = np_snapshot_chunks(epoch->snapshot.n),
-        .bytes = epoch->snapshot.n, .hash = np_snapshot_hash(&epoch->snapshot, epoch->cut),
-        .partitions = worker->facts[epoch->place.input].partitions, .revisions = part->revisions,
-        .text = worker->pipeline->text, .text_length = strlen(worker->pipeline->text),
+        .x = epoch->cut,
+        .resume = epoch->resume,
+        .chunks = np_snapshot_chunks(epoch->snapshot.n),
+        .bytes = epoch->snapshot.n,
+        .hash = np_snapshot_hash(&epoch->snapshot, epoch->cut),
+        .partitions = worker->facts[epoch->place.input].partitions,
+        .revisions = part->revisions,
+        .text = worker->pipeline->text,
+        .text_length = strlen(worker->pipeline->text),
     };
     enum np_status st = NP_OK;
     char number[12];
@@ -264,13 +272,15 @@ static enum np_status resolve(struct np_commit *commit, struct np_error *err)
         else if (committed == part->cut)
             back += epoch->cut != part->cut;
         else
-            return np_fail(err, NP_ESTOP, "%s: the group's committed offset is %lld; it was %lld and this worker wrote "
-                           "%lld: somebody else writes it", np_place_text(worker->pipeline, epoch->place, name),
-                           (long long)committed, (long long)part->cut, (long long)epoch->cut);
+            return np_fail(err, NP_ESTOP,
+                           "%s: the group's committed offset is %lld; it was %lld and this worker wrote "
+                           "%lld: somebody else writes it",
+                           np_place_text(worker->pipeline, epoch->place, name), (long long)committed,
+                           (long long)part->cut, (long long)epoch->cut);
     }
     if (through && back)
-        return np_fail(err, NP_ESTOP, "a transaction over %zu partitions is there for %zu of them only", through + back,
-                       through);
+        return np_fail(err, NP_ESTOP, "a transaction over %zu partitions is there for %zu of them only",
+                       through + back, through);
     np_log(NP_LOG_INFO, "commit", through ? "transaction had gone through" : "transaction is sent again",
            "partitions=%zu", n);
     if (through)
@@ -314,7 +324,8 @@ static void failed(struct np_commit *commit, enum np_status st, struct np_error 
     if (!commit->sink->fenced)
         return;
     if (commit->fenced_ns && now - commit->fenced_ns < FENCED_TWICE_NS) {
-        np_fail(err, NP_EFENCED, "fenced twice within a minute: another worker runs under the same name; give each "
+        np_fail(err, NP_EFENCED,
+                "fenced twice within a minute: another worker runs under the same name; give each "
                 "its own `run: worker:`");
         np_worker_fail(worker, err);
     }

@@ -40,8 +40,8 @@ void np_epochs_close(struct np_epoch *list)
     }
 }
 
-int np_epoch_item_begin(struct np_epoch *epoch, const struct np_item *item, const void *key, const void *headers,
-                        size_t *start)
+int np_epoch_item_begin(struct np_epoch *epoch, const struct np_item *item, const void *key,
+                        const void *headers, size_t *start)
 {
     struct np_bytes *items = &epoch->items;
 
@@ -59,7 +59,8 @@ void np_epoch_item_end(struct np_epoch *epoch, size_t start)
     struct np_item item;
 
     memcpy(&item, epoch->items.data + start, sizeof item);
-    item.value_length = (uint32_t)(epoch->items.n - start - sizeof item - item.key_length - item.headers_length);
+    item.value_length =
+        (uint32_t)(epoch->items.n - start - sizeof item - item.key_length - item.headers_length);
     memcpy(epoch->items.data + start, &item, sizeof item);
     if (item.to == NP_TO_DEAD_LETTERS)
         epoch->n_dead++;
@@ -77,9 +78,12 @@ bool np_epoch_next(const struct np_epoch *epoch, size_t *at, struct np_item *ite
     memcpy(item, data, sizeof *item);
     data += sizeof *item;
     *out = (struct np_outgoing){
-        .to = item->to, .partition = -1,
-        .key = item->has_key ? data : NULL, .key_length = item->key_length,
-        .headers = item->headers_length ? data + item->key_length : NULL, .headers_length = item->headers_length,
+        .to = item->to,
+        .partition = -1,
+        .key = item->has_key ? data : NULL,
+        .key_length = item->key_length,
+        .headers = item->headers_length ? data + item->key_length : NULL,
+        .headers_length = item->headers_length,
         .value = item->has_value ? data + item->key_length + item->headers_length : NULL,
         .value_length = item->value_length,
     };

@@ -64,8 +64,11 @@ int np_map_put(struct np_map *map, const void *key, size_t key_length, const voi
         map->used++;
     }
     free(entry->key);
-    *entry = (struct np_map_entry){.hash = hash, .key_length = key_length, .value_length = value_length,
-                                   .key = copy, .value = copy + key_length};
+    *entry = (struct np_map_entry){.hash = hash,
+                                   .key_length = key_length,
+                                   .value_length = value_length,
+                                   .key = copy,
+                                   .value = copy + key_length};
     return 0;
 }
 

@@ -9,17 +9,18 @@
 struct np_map_entry {
     uint64_t hash;
     size_t key_length, value_length;
-    unsigned char *key, *value;   /* one allocation, the key's; key NULL: never used */
-    bool gone;                    /* removed */
+    unsigned char *key, *value; /* one allocation, the key's; key NULL: never used */
+    bool gone;                  /* removed */
 };
 
 struct np_map {
-    size_t n, used, capacity;     /* entries; slots ever used; slots */
+    size_t n, used, capacity; /* entries; slots ever used; slots */
     struct np_map_entry *slots;
 };
 
 /** Adds or replaces. @return 0, or -1 without memory (the map is as before) */
-int np_map_put(struct np_map *map, const void *key, size_t key_length, const void *value, size_t value_length);
+int np_map_put(struct np_map *map, const void *key, size_t key_length, const void *value,
+               size_t value_length);
 void np_map_remove(struct np_map *map, const void *key, size_t key_length);
 /** @return borrowed until the next change, or NULL */
 const struct np_map_entry *np_map_get(const struct np_map *map, const void *key, size_t key_length);

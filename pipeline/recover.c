@@ -1,7 +1,7 @@
-/* Recovery of a partition, rules 10, 11 and 14 of the commit protocol: waits until no transaction of a former owner can
- * change anything any more, reads the partition of the state topic to its end, and takes what it finds only if it fits
- * the group's committed offset. One thread with handles of its own, so that the group is polled meanwhile. Refilling
- * and recomputing, rule 12, is the lane's. */
+/* Recovery of a partition, rules 10, 11 and 14 of the commit protocol: waits until no transaction of a former
+ * owner can change anything any more, reads the partition of the state topic to its end, and takes what it
+ * finds only if it fits the group's committed offset. One thread with handles of its own, so that the group
+ * is polled meanwhile. Refilling and recomputing, rule 12, is the lane's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "pipeline/log.h"
 #include "pipeline/worker_parts.h"
 
-#define TRIES 3
-#define WAIT_NS 20000000
+#define TRIES                3
+#define WAIT_NS              20000000
 #define COMMITTED_TIMEOUT_MS 2000
-#define COMPLAIN_NS 5000000000
+#define COMPLAIN_NS          5000000000
 
 struct np_recoverer {
     struct np_worker *worker;
@@ -29,7 +29,7 @@ struct np_recoverer {
 /** One input's part of a partition of the state topic: the newest value of each key. */
 struct image {
     const char *input;
-    struct np_map values;         /* key without the input's name -> value */
+    struct np_map values; /* key without the input's name -> value */
 };
 
 void np_recovery_free(struct np_recovery *recovery)
@@ -70,7 +70,8 @@ static void rest(struct np_recoverer *recoverer, int64_t ns)
 }
 
 /* The group's committed offset once it is stable. NP_EEND: told to quit. */
-static enum np_status barrier(struct np_recoverer *recoverer, struct np_position *position, struct np_error *err)
+static enum np_status barrier(struct np_recoverer *recoverer, struct np_position *position,
+                              struct np_error *err)
 {
     struct np_source *source = recoverer->worker->source;
     int64_t complain = np_clock_ns() + COMPLAIN_NS;
@@ -100,21 +101,24 @@ static enum np_status take_snapshot(struct np_recovery *recovery, const struct i
         int length = snprintf(key, sizeof key, "s/%03u", i);
         const struct np_map_entry *chunk = np_map_get(&image->values, key, (size_t)length);
         int got = chunk ? np_snapshot_chunk_read(chunk->value, chunk->value_length, header->hash, i,
-                                                 &recovery->snapshot) : 0;
+                                                 &recovery->snapshot)
+                        : 0;
 
         if (got < 0)
             return np_fail(err, NP_ENOMEM, "out of memory for a snapshot of %llu bytes",
                            (unsigned long long)header->bytes);
         if (got == 0)
-            return np_fail(err, NP_ERETRY, "chunk %u of %u of the snapshot is missing or of another snapshot", i,
-                           header->chunks);
+            return np_fail(err, NP_ERETRY, "chunk %u of %u of the snapshot is missing or of another snapshot",
+                           i, header->chunks);
     }
-    if (recovery->snapshot.n != header->bytes || np_snapshot_hash(&recovery->snapshot, header->x) != header->hash)
+    if (recovery->snapshot.n != header->bytes ||
+        np_snapshot_hash(&recovery->snapshot, header->x) != header->hash)
         return np_fail(err, NP_ERETRY, "the snapshot at %lld is damaged", (long long)header->x);
     return NP_OK;
 }
 
-static enum np_status take_entries(struct np_recovery *recovery, const struct image *image, struct np_error *err)
+static enum np_status take_entries(struct np_recovery *recovery, const struct image *image,
+                                   struct np_error *err)
 {
     const struct np_map_entry *entry;
     const void *value;
@@ -124,7 +128,8 @@ static enum np_status take_entries(struct np_recovery *recovery, const struct im
     while ((entry = np_map_next(&image->values, &at))) {
         if (entry->key_length < 2 || entry->key[0] != 'f' || entry->key[1] != '/')
             continue;
-        if (!np_decision_read(entry->value, entry->value_length, &cut, &value, &value_length) || cut > recovery->cut)
+        if (!np_decision_read(entry->value, entry->value_length, &cut, &value, &value_length) ||
+            cut > recovery->cut)
             return np_fail(err, NP_ERETRY, "a decision entry is damaged or newer than the cut");
         if (np_map_put(&recovery->entries, entry->key + 2, entry->key_length - 2, value, value_length))
             return np_fail(err, NP_ENOMEM, "out of memory for decision entries");
@@ -142,18 +147,23 @@ static enum np_status check_identity(struct np_worker *worker, struct np_recover
     uint32_t known;
 
     if (memcmp(cut->topic_id, facts->id, sizeof cut->topic_id) != 0)
-        return np_fail(err, NP_ESTOP, "topic %s was deleted and made again since its last commit: its offsets mean "
-                       "other messages now; use another pipeline name to begin anew", topic);
+        return np_fail(err, NP_ESTOP,
+                       "topic %s was deleted and made again since its last commit: its offsets mean "
+                       "other messages now; use another pipeline name to begin anew",
+                       topic);
     if (header->partitions != facts->partitions)
-        return np_fail(err, NP_ESTOP, "topic %s has %d partitions and had %d: a sensor's messages may now be split over "
-                       "two; use a new topic, or another pipeline name to begin anew", topic, (int)facts->partitions,
-                       (int)header->partitions);
+        return np_fail(err, NP_ESTOP,
+                       "topic %s has %d partitions and had %d: a sensor's messages may now be split over "
+                       "two; use a new topic, or another pipeline name to begin anew",
+                       topic, (int)facts->partitions, (int)header->partitions);
     known = np_revisions_find(&header->revisions, worker->revision_hash);
     recovery->revisions = header->revisions;
     recovery->revision_committed = header->revisions.n;
     if (known && known < header->revisions.n)
-        return np_fail(err, NP_EFENCED, "this pipeline file is revision %u of %s; revision %u is at work: this worker "
-                       "leaves", known, worker->pipeline->name, header->revisions.n);
+        return np_fail(err, NP_EFENCED,
+                       "this pipeline file is revision %u of %s; revision %u is at work: this worker "
+                       "leaves",
+                       known, worker->pipeline->name, header->revisions.n);
     if (!known) {
         np_revisions_add(&recovery->revisions, worker->revision_hash);
         recovery->migrated = true;
@@ -165,7 +175,8 @@ static enum np_status check_identity(struct np_worker *worker, struct np_recover
 static enum np_status judge(struct np_worker *worker, struct np_recovery *recovery, const struct image *image,
                             int64_t committed, struct np_error *err)
 {
-    const struct np_map_entry *c = np_map_get(&image->values, "c", 1), *h = np_map_get(&image->values, "h", 1);
+    const struct np_map_entry *c = np_map_get(&image->values, "c", 1),
+                              *h = np_map_get(&image->values, "h", 1);
     struct np_snapshot_header header;
     struct np_cut_record cut;
     enum np_status st;
@@ -176,16 +187,19 @@ static enum np_status judge(struct np_worker *worker, struct np_recovery *recove
         return NP_OK;
     }
     if (!c && !h)
-        return np_fail(err, NP_ESTOP, "the group has the committed offset %lld, but %s.state holds nothing of it",
+        return np_fail(err, NP_ESTOP,
+                       "the group has the committed offset %lld, but %s.state holds nothing of it",
                        (long long)committed, worker->pipeline->name);
     if (!c || !np_cut_record_read(c->value, c->value_length, &cut))
         return np_fail(err, NP_ERETRY, "the cut in %s.state is missing or damaged", worker->pipeline->name);
     if (!h || !np_snapshot_header_read(h->value, h->value_length, &header))
-        return np_fail(err, NP_ERETRY, "the snapshot in %s.state is missing or damaged", worker->pipeline->name);
+        return np_fail(err, NP_ERETRY, "the snapshot in %s.state is missing or damaged",
+                       worker->pipeline->name);
     recovery->uncommitted = committed == NP_OFFSET_NONE;
     recovery->cut = recovery->uncommitted ? cut.cut : committed;
     if (cut.cut != recovery->cut || header.x > recovery->cut)
-        return np_fail(err, NP_ERETRY, "the committed offset is %lld, the state's cut %lld, its snapshot at %lld",
+        return np_fail(err, NP_ERETRY,
+                       "the committed offset is %lld, the state's cut %lld, its snapshot at %lld",
                        (long long)committed, (long long)cut.cut, (long long)header.x);
     recovery->x = header.x;
     recovery->resume = header.resume;
@@ -207,7 +221,8 @@ static void empty(struct np_recovery *recovery)
     recovery->chunks = recovery->revision_committed = 0;
 }
 
-static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery *recovery, struct np_error *err)
+static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery *recovery,
+                              struct np_error *err)
 {
     struct np_worker *worker = recoverer->worker;
     const struct np_input *input = &worker->pipeline->inputs[recovery->place.input];
@@ -219,16 +234,18 @@ static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery
     if ((st = barrier(recoverer, &before, err)) != NP_OK)
         return st;
     NP_CRASH_POINT("recover.after_barrier");
-    st = recoverer->reader->read(recoverer->reader, recovery->place.partition, &recoverer->quit, keep, &image, err);
+    st = recoverer->reader->read(recoverer->reader, recovery->place.partition, &recoverer->quit, keep, &image,
+                                 err);
     NP_CRASH_POINT("recover.after_read");
     if (st == NP_OK)
         st = judge(worker, recovery, &image, before.offset, err);
     np_map_free(&image.values);
     if (st == NP_OK && (st = barrier(recoverer, &after, err)) == NP_OK && after.offset != before.offset)
-        st = np_fail(err, NP_ERETRY, "the committed offset went from %lld to %lld meanwhile", (long long)before.offset,
-                     (long long)after.offset);
+        st = np_fail(err, NP_ERETRY, "the committed offset went from %lld to %lld meanwhile",
+                     (long long)before.offset, (long long)after.offset);
     if (st == NP_OK && recovery->first) {
-        st = recoverer->reader->bound(recoverer->reader, recovery->place, input->start == 1, &recovery->cut, err);
+        st = recoverer->reader->bound(recoverer->reader, recovery->place, input->start == 1, &recovery->cut,
+                                      err);
         recovery->x = recovery->resume = recovery->cut;
     }
     return st;
@@ -253,7 +270,8 @@ static void recover(struct np_recoverer *recoverer, struct np_recovery *recovery
     recovery->error.status = recovery->status;
     if (st == NP_OK)
         np_log(NP_LOG_INFO, "recover", recovery->first ? "partition begins" : "partition recovered",
-               "partition=%s resume=%lld snapshot=%lld cut=%lld state_bytes=%zu entries=%zu revision=%u seconds=%.3f",
+               "partition=%s resume=%lld snapshot=%lld cut=%lld state_bytes=%zu entries=%zu revision=%u "
+               "seconds=%.3f",
                name, (long long)recovery->resume, (long long)recovery->x, (long long)recovery->cut,
                recovery->snapshot.n, recovery->entries.n, recovery->revisions.n,
                (double)(np_clock_ns() - began) * 1e-9);

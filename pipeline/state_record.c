@@ -5,7 +5,7 @@
 
 #include "pipeline/hash.h"
 
-#define VERSION 1
+#define VERSION  1
 #define CHECKSUM 8
 
 /* --- little-endian in and out; a reader that runs off the end stays off --- */
@@ -148,7 +148,8 @@ int np_snapshot_header_write(const struct np_snapshot_header *header, struct np_
     for (uint32_t i = 0; i < revisions->n && i < NP_REVISIONS_MAX; i++)
         if (put_u64(out, revisions->hashes[i]))
             return -1;
-    if (put_u32(out, (uint32_t)header->text_length) || np_bytes_append(out, header->text, header->text_length))
+    if (put_u32(out, (uint32_t)header->text_length) ||
+        np_bytes_append(out, header->text, header->text_length))
         return -1;
     return finish(out, start);
 }
@@ -206,22 +207,26 @@ uint32_t np_snapshot_chunks(size_t bytes)
     return (uint32_t)((bytes + NP_SNAPSHOT_CHUNK - 1) / NP_SNAPSHOT_CHUNK);
 }
 
-int np_snapshot_chunk_write(const struct np_bytes *snapshot, uint64_t hash, uint32_t index, struct np_bytes *out)
+int np_snapshot_chunk_write(const struct np_bytes *snapshot, uint64_t hash, uint32_t index,
+                            struct np_bytes *out)
 {
     size_t from = (size_t)index * NP_SNAPSHOT_CHUNK;
     size_t n = snapshot->n - from < NP_SNAPSHOT_CHUNK ? snapshot->n - from : NP_SNAPSHOT_CHUNK;
     size_t start = out->n;
 
-    if (begin(out) || put_u64(out, hash) || put_u32(out, index) || np_bytes_append(out, snapshot->data + from, n))
+    if (begin(out) || put_u64(out, hash) || put_u32(out, index) ||
+        np_bytes_append(out, snapshot->data + from, n))
         return -1;
     return finish(out, start);
 }
 
-int np_snapshot_chunk_read(const void *data, size_t n, uint64_t hash, uint32_t index, struct np_bytes *snapshot)
+int np_snapshot_chunk_read(const void *data, size_t n, uint64_t hash, uint32_t index,
+                           struct np_bytes *snapshot)
 {
     struct reader reader;
 
-    if (!open_value(&reader, data, n) || get_u64(&reader) != hash || get_u32(&reader) != index || reader.short_of)
+    if (!open_value(&reader, data, n) || get_u64(&reader) != hash || get_u32(&reader) != index ||
+        reader.short_of)
         return 0;
     return np_bytes_append(snapshot, reader.at, (size_t)(reader.end - reader.at)) ? -1 : 1;
 }

@@ -1,5 +1,5 @@
-/* The polling thread: steers what the other threads do. It owns the state of each partition (away, recovering,
- * running, stopped) and answers the group's events by rules 3 to 5 of the commit protocol. */
+/* The polling thread: steers what the other threads do. It owns the state of each partition (away,
+ * recovering, running, stopped) and answers the group's events by rules 3 to 5 of the commit protocol. */
 #include "pipeline/worker.h"
 
 #include <stdio.h>
@@ -12,19 +12,19 @@
 #include "pipeline/log.h"
 #include "pipeline/worker_parts.h"
 
-#define POLL_CAPACITY 2048
-#define POLL_MS 20                    /* longest time that a recovered partition waits to be started */
-#define FULL_MS 2
-#define DRAIN_NS 5000000000
+#define POLL_CAPACITY   2048
+#define POLL_MS         20 /* longest time that a recovered partition waits to be started */
+#define FULL_MS         2
+#define DRAIN_NS        5000000000
 #define HOUSEKEEPING_NS 250000000
 
 /** The polling thread's own. */
 struct poller {
     struct np_worker *worker;
     atomic_bool *ready;
-    size_t room, hold_bytes;          /* bounds: of all that is buffered, of one partition that waits */
+    size_t room, hold_bytes; /* bounds: of all that is buffered, of one partition that waits */
     int64_t housekeeping_ns;
-    bool leaving;                     /* the loop ends, in good order; see reason */
+    bool leaving; /* the loop ends, in good order; see reason */
     struct np_error reason;
     struct np_delivery deliveries[POLL_CAPACITY];
 };
@@ -213,7 +213,8 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
     struct np_part *part = NULL;
     struct np_error error;
 
-    np_log(NP_LOG_INFO, "worker", "partitions assigned", "count=%zu generation=%d", n, (int)member->generation);
+    np_log(NP_LOG_INFO, "worker", "partitions assigned", "count=%zu generation=%d", n,
+           (int)member->generation);
     if (poller->ready)
         atomic_store(poller->ready, true);
     set_member(worker, member);
@@ -229,8 +230,10 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
         if (part->state == NP_PART_RUNNING)
             drop_part(poller, part);
         if (places[i].partition >= worker->facts[places[i].input].partitions) {
-            np_fail(&error, NP_ESTOP, "topic %s has more partitions than the %d it had at the start: a sensor's "
-                    "messages may now be split over two", worker->pipeline->inputs[places[i].input].topic,
+            np_fail(&error, NP_ESTOP,
+                    "topic %s has more partitions than the %d it had at the start: a sensor's "
+                    "messages may now be split over two",
+                    worker->pipeline->inputs[places[i].input].topic,
                     (int)worker->facts[places[i].input].partitions);
             leave_for(poller, &error);
             break;
@@ -240,7 +243,8 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
     np_commit_continue(worker->commit);
 }
 
-/* Last epochs with snapshots of what goes, committed with the membership just taken. The commit thread is held. */
+/* Last epochs with snapshots of what goes, committed with the membership just taken. The commit thread is
+ * held. */
 static void hand_over(struct poller *poller, const struct np_place *places, size_t n)
 {
     struct np_worker *worker = poller->worker;
@@ -261,7 +265,8 @@ static void hand_over(struct poller *poller, const struct np_place *places, size
     }
     NP_CRASH_POINT("worker.handing_over");
     if (!np_commit_drain(worker->commit, DRAIN_NS))
-        np_log(NP_LOG_WARNING, "worker", "last results not committed; the next owner computes them again", NULL);
+        np_log(NP_LOG_WARNING, "worker", "last results not committed; the next owner computes them again",
+               NULL);
 }
 
 static void revoked(void *context, struct np_member *member, const struct np_place *places, size_t n)
@@ -270,8 +275,8 @@ static void revoked(void *context, struct np_member *member, const struct np_pla
     struct np_worker *worker = poller->worker;
     bool kept = member && unbroken(worker, member);
 
-    np_log(NP_LOG_INFO, "worker", member ? "partitions revoked" : "partitions lost", "count=%zu generation=%d", n,
-           member ? (int)member->generation : -1);
+    np_log(NP_LOG_INFO, "worker", member ? "partitions revoked" : "partitions lost",
+           "count=%zu generation=%d", n, member ? (int)member->generation : -1);
     if (member)
         set_member(worker, member);
     if (!kept)
@@ -313,7 +318,8 @@ static void dispatch(struct poller *poller, size_t n)
         struct np_part *part = np_worker_part(worker, place);
 
         for (to = from; to < n && deliveries[to].place.partition == place.partition &&
-                        deliveries[to].place.input == place.input; to++) {
+                        deliveries[to].place.input == place.input;
+             to++) {
             if (part && part->state == NP_PART_RUNNING && deliveries[to].offset >= part->next_fetch)
                 continue;
             /* not ours any more, or seen before a seek */
@@ -459,7 +465,8 @@ static enum np_status open_all(struct poller *poller, struct np_error *err)
     worker->facts = calloc(pipeline->n_inputs + 1, sizeof *worker->facts);
     if (!worker->facts)
         return np_fail(err, NP_ENOMEM, "out of memory for topics");
-    if ((st = np_worker_metrics(worker, err)) != NP_OK || (st = deps->topics(pipeline, worker->facts, err)) != NP_OK ||
+    if ((st = np_worker_metrics(worker, err)) != NP_OK ||
+        (st = deps->topics(pipeline, worker->facts, err)) != NP_OK ||
         (st = deps->source_open(&worker->source, pipeline, &events, err)) != NP_OK ||
         (st = schema_ids(worker, err)) != NP_OK || (st = np_lanes_open(worker, err)) != NP_OK ||
         (st = deps->sink_open(&sink, pipeline, worker_name(pipeline, host), err)) != NP_OK ||
@@ -503,7 +510,8 @@ enum np_status np_worker_run(const struct np_pipeline *pipeline, const struct np
     pthread_mutex_init(&worker.parts_lock, NULL);
     pthread_mutex_init(&worker.failure_lock, NULL);
     worker.revision_hash = revision_hash(pipeline);
-    worker.n_lanes = pipeline->run.lanes ? (size_t)pipeline->run.lanes : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    worker.n_lanes =
+        pipeline->run.lanes ? (size_t)pipeline->run.lanes : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
     st = open_all(poller, err);
     if (st == NP_OK) {
         poll_until_stop(poller);

@@ -1,14 +1,14 @@
-/* From the queues of a lane's partitions into their tasks: peek, decode, feed, flush. A message leaves its queue only
- * when it has been fed, so that one that cannot be decoded yet stays first in line. */
+/* From the queues of a lane's partitions into their tasks: peek, decode, feed, flush. A message leaves its
+ * queue only when it has been fed, so that one that cannot be decoded yet stays first in line. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "pipeline/log.h"
 #include "pipeline/worker_lane.h"
 
-#define RUN_BYTES (2 * 1024 * 1024)
+#define RUN_BYTES      (2 * 1024 * 1024)
 #define RETRY_FIRST_NS 100000000
-#define RETRY_LAST_NS 5000000000
+#define RETRY_LAST_NS  5000000000
 
 /* --- queues --- */
 
@@ -80,8 +80,8 @@ static enum np_status decoder_of(struct np_lane_thread *lane, int input, struct 
 }
 
 /* One message. NP_ERETRY: not now, the same one again later. */
-static enum np_status feed(struct np_lane_thread *lane, struct np_part *part, const struct np_delivery *delivery,
-                           struct np_error *err)
+static enum np_status feed(struct np_lane_thread *lane, struct np_part *part,
+                           const struct np_delivery *delivery, struct np_error *err)
 {
     struct np_worker *worker = lane->worker;
     struct np_decoder *decoder;
@@ -238,7 +238,8 @@ void np_lane_run(struct np_lane_thread *lane)
     for (size_t i = 0; i < lane->n_parts; i++) {
         struct np_part *part = lane->parts[i];
 
-        if (part->recovery && !atomic_load(&part->failed) && np_part_advance(lane, part, part->next, &error) != NP_OK)
+        if (part->recovery && !atomic_load(&part->failed) &&
+            np_part_advance(lane, part, part->next, &error) != NP_OK)
             np_part_fail(part, &error);
         count(part);
     }

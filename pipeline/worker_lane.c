@@ -1,5 +1,5 @@
-/* A lane's thread. Whatever the other threads want of a partition (begin, stop, close its epoch) is done here between
- * two runs of messages, when every task stands exactly behind its last message. */
+/* A lane's thread. Whatever the other threads want of a partition (begin, stop, close its epoch) is done here
+ * between two runs of messages, when every task stands exactly behind its last message. */
 #include <stdlib.h>
 
 #include "pipeline/worker_lane.h"

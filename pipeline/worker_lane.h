@@ -1,4 +1,5 @@
-/* The inside of a lane's thread, shared by worker_lane.c, worker_feed.c and worker_part.c; nobody else includes it. */
+/* The inside of a lane's thread, shared by worker_lane.c, worker_feed.c and worker_part.c; nobody else
+ * includes it. */
 #ifndef NP_WORKER_LANE_H
 #define NP_WORKER_LANE_H
 
@@ -12,7 +13,7 @@ struct np_lane_thread {
     struct np_worker *worker;
     pthread_t thread;
     bool started;
-    pthread_mutex_t lock;         /* of calls, quit and the queues of the parts */
+    pthread_mutex_t lock; /* of calls, quit and the queues of the parts */
     pthread_cond_t wake, done;
     struct np_lane_call *calls;
     bool quit;
@@ -21,7 +22,7 @@ struct np_lane_thread {
     struct np_blocks blocks;
     struct np_bytes headers;
     size_t n_parts, parts_capacity, turn;
-    struct np_part **parts;       /* with a task */
+    struct np_part **parts; /* with a task */
     struct np_delivery run[NP_RUN_MESSAGES];
 };
 
@@ -44,7 +45,8 @@ enum np_status np_part_dead_letter(struct np_lane_thread *lane, struct np_part *
  * @return given; NULL when it is not worth a transaction, or with err->status set
  */
 struct np_epoch *np_part_close_epoch(struct np_part *part, bool last, struct np_error *err);
-/** The next message has this offset or a later one: goes from refill to suppress to emit where x and the cut are reached. */
+/** The next message has this offset or a later one: goes from refill to suppress to emit where x and the cut
+ * are reached. */
 enum np_status np_part_advance(struct np_lane_thread *lane, struct np_part *part, int64_t offset,
                                struct np_error *err);
 /** Nothing more of this partition is fed; the polling thread stops it. */

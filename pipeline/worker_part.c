@@ -4,7 +4,7 @@
 
 #include "pipeline/worker_lane.h"
 
-#define CUT_INTERVAL_NS 3000000000    /* how often a cut advances over input without results */
+#define CUT_INTERVAL_NS 3000000000 /* how often a cut advances over input without results */
 
 /* --- epochs --- */
 
@@ -28,13 +28,17 @@ static struct np_worker *worker_of(const struct np_part *part)
     return part->lane->worker;
 }
 
-static enum np_status take_record(struct np_output *output, const struct np_record *record, struct np_error *err)
+static enum np_status take_record(struct np_output *output, const struct np_record *record,
+                                  struct np_error *err)
 {
     struct np_part *part = (struct np_part *)((char *)output - offsetof(struct np_part, output));
     struct np_worker *worker = worker_of(part);
     size_t step = (size_t)(record->step - worker->pipeline->steps);
     int32_t id = worker->schema_ids[step];
-    struct np_item item = {.to = NP_TO_STEP + (int)step, .end_ns = record->end_ns, .has_key = true, .has_value = true,
+    struct np_item item = {.to = NP_TO_STEP + (int)step,
+                           .end_ns = record->end_ns,
+                           .has_key = true,
+                           .has_value = true,
                            .key_length = (uint32_t)strlen(record->sensor)};
     struct np_epoch *epoch;
     size_t start;
@@ -46,8 +50,8 @@ static enum np_status take_record(struct np_output *output, const struct np_reco
     if (!epoch || np_epoch_item_begin(epoch, &item, record->sensor, NULL, &start))
         return np_fail(err, NP_ENOMEM, "out of memory for a result of %s", record->step->name);
     if (record->step->topic_format == NP_FORMAT_AVRO) {
-        unsigned char head[5] = {0, (unsigned char)(id >> 24), (unsigned char)(id >> 16), (unsigned char)(id >> 8),
-                                 (unsigned char)id};
+        unsigned char head[5] = {0, (unsigned char)(id >> 24), (unsigned char)(id >> 16),
+                                 (unsigned char)(id >> 8), (unsigned char)id};
 
         rc = np_bytes_append(&epoch->items, head, sizeof head) || np_record_avro(record, &epoch->items);
     } else {
@@ -60,19 +64,23 @@ static enum np_status take_record(struct np_output *output, const struct np_reco
 }
 
 enum np_status np_part_dead_letter(struct np_lane_thread *lane, struct np_part *part,
-                                       const struct np_message *message, const char *reason, const char *detail,
-                                       struct np_error *err)
+                                   const struct np_message *message, const char *reason, const char *detail,
+                                   struct np_error *err)
 {
     struct np_worker *worker = lane->worker;
-    struct np_item item = {.to = NP_TO_DEAD_LETTERS, .has_key = message->key, .has_value = message->value,
-                           .key_length = (uint32_t)message->key_length, .end_ns = INT64_MIN};
+    struct np_item item = {.to = NP_TO_DEAD_LETTERS,
+                           .has_key = message->key,
+                           .has_value = message->value,
+                           .key_length = (uint32_t)message->key_length,
+                           .end_ns = INT64_MIN};
     struct np_epoch *epoch;
     size_t start;
 
     if (part->mode != NP_EMIT)
         return NP_OK;
     if (!worker->pipeline->dead_letters)
-        return np_fail(err, NP_ESTOP, "%s[%d] offset %lld: %s: %s; there is no dead_letters topic in the pipeline file",
+        return np_fail(err, NP_ESTOP,
+                       "%s[%d] offset %lld: %s: %s; there is no dead_letters topic in the pipeline file",
                        message->topic, (int)message->partition, (long long)message->offset, reason, detail);
     lane->headers.n = 0;
     epoch = epoch_of(part);
@@ -181,8 +189,8 @@ static enum np_status set_decisions(struct np_part *part, struct np_error *err)
                 return np_fail(err, NP_ENOMEM, "out of memory for decision entries");
             continue;
         }
-        st = np_task_decision_set(part->task, (const char *)entry->key, entry->key_length,
-                                                 entry->value, entry->value_length, err);
+        st = np_task_decision_set(part->task, (const char *)entry->key, entry->key_length, entry->value,
+                                  entry->value_length, err);
         if (st != NP_OK)
             return st;
     }
@@ -191,7 +199,7 @@ static enum np_status set_decisions(struct np_part *part, struct np_error *err)
 
 /* The next message has this offset (or a later one): changes the mode where x or the cut is reached. */
 enum np_status np_part_advance(struct np_lane_thread *lane, struct np_part *part, int64_t offset,
-                                   struct np_error *err)
+                               struct np_error *err)
 {
     struct np_recovery *recovery = part->recovery;
     enum np_status st;
@@ -208,13 +216,15 @@ enum np_status np_part_advance(struct np_lane_thread *lane, struct np_part *part
         np_task_set_mode(part->task, NP_EMIT);
         part->mode = NP_EMIT;
         if (!recovery->migrated && np_task_digest(part->task) != recovery->digest)
-            return np_fail(err, NP_ESTOP, "the decision state read from %s.state does not have the digest of its cut %lld",
+            return np_fail(err, NP_ESTOP,
+                           "the decision state read from %s.state does not have the digest of its cut %lld",
                            worker_of(part)->pipeline->name, (long long)recovery->cut);
         part->revision = recovery->revisions.n;
         part->closed_cut = recovery->uncommitted ? NP_OFFSET_NONE : recovery->cut;
         part->cut_due_ns = recovery->uncommitted ? 0 : np_clock_ns() + CUT_INTERVAL_NS;
         part->snapshot_cut = recovery->migrated ? NP_OFFSET_NONE : recovery->x;
-        part->snapshot_due_ns = recovery->migrated ? 0 : np_clock_ns() + worker_of(part)->pipeline->run.snapshot_ns;
+        part->snapshot_due_ns =
+            recovery->migrated ? 0 : np_clock_ns() + worker_of(part)->pipeline->run.snapshot_ns;
         if (part->next < recovery->cut)
             part->next = recovery->cut;
         np_recovery_free(recovery);

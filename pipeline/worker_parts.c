@@ -55,8 +55,8 @@ void np_worker_fail(struct np_worker *worker, const struct np_error *error)
     if (!atomic_load(&worker->failing)) {
         worker->failure = *error;
         atomic_store(&worker->failing, true);
-        np_log(NP_LOG_ERROR, "worker", "worker stops", "status=%s reason=\"%s\"", np_status_name(error->status),
-               error->text);
+        np_log(NP_LOG_ERROR, "worker", "worker stops", "status=%s reason=\"%s\"",
+               np_status_name(error->status), error->text);
     }
     pthread_mutex_unlock(&worker->failure_lock);
 }
@@ -86,7 +86,8 @@ struct np_part *np_worker_part(struct np_worker *worker, struct np_place place)
 
 /* --- metrics --- */
 
-static const double seconds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 0};
+static const double seconds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,  0.5,
+                                 1,     2,     5,     10,   30,   60,   300, 3600, 0};
 static const double bytes[] = {1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 0};
 
 enum np_status np_worker_metrics(struct np_worker *worker, struct np_error *err)
@@ -103,12 +104,13 @@ enum np_status np_worker_metrics(struct np_worker *worker, struct np_error *err)
     for (size_t i = 0; i < pipeline->n_steps; i++) {
         const struct np_step *step = &pipeline->steps[i];
 
-        snprintf(labels, sizeof labels, "step=\"%s\",topic=\"%s\"", step->name, step->topic ? step->topic : "");
-        worker->m.step_records[i] = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_records_committed_total", labels,
-                                              "records committed to result topics", NULL);
+        snprintf(labels, sizeof labels, "step=\"%s\",topic=\"%s\"", step->name,
+                 step->topic ? step->topic : "");
+        worker->m.step_records[i] = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_records_committed_total",
+                                              labels, "records committed to result topics", NULL);
     }
-    worker->m.transactions = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_transactions_committed_total", "",
-                                       "transactions acknowledged by the broker", NULL);
+    worker->m.transactions = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_transactions_committed_total",
+                                       "", "transactions acknowledged by the broker", NULL);
     worker->m.aborted = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_transactions_failed_total", "",
                                   "transactions that did not go through and were sent again", NULL);
     worker->m.renewed = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_producers_renewed_total", "",
@@ -117,18 +119,21 @@ enum np_status np_worker_metrics(struct np_worker *worker, struct np_error *err)
                                   "partitions stopped because of a state that must not be passed over", NULL);
     worker->m.latency = np_metric(metrics, NP_METRIC_HISTOGRAM, "netzpuls_sample_to_commit_seconds", "",
                                   "from the end of a record's window to its commit", seconds);
-    worker->m.commit_seconds = np_metric(metrics, NP_METRIC_HISTOGRAM, "netzpuls_commit_seconds", "",
-                                         "time of one transaction, from collecting to acknowledgement", seconds);
+    worker->m.commit_seconds =
+        np_metric(metrics, NP_METRIC_HISTOGRAM, "netzpuls_commit_seconds", "",
+                  "time of one transaction, from collecting to acknowledgement", seconds);
     worker->m.recovery_seconds = np_metric(metrics, NP_METRIC_HISTOGRAM, "netzpuls_recovery_seconds", "",
                                            "time to read the state of one partition", seconds);
     worker->m.epoch_bytes = np_metric(metrics, NP_METRIC_HISTOGRAM, "netzpuls_epoch_bytes", "",
                                       "results and state of one partition in one transaction", bytes);
     worker->m.buffered = np_metric(metrics, NP_METRIC_GAUGE, "netzpuls_buffered_bytes", "",
                                    "messages waiting and results not committed yet", NULL);
-    worker->m.decode_seconds = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_stage_seconds_total",
-                                         "stage=\"decode_and_feed\"", "time that lanes spent, by stage", NULL);
-    worker->m.compute_seconds = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_stage_seconds_total",
-                                          "stage=\"compute_and_encode\"", "time that lanes spent, by stage", NULL);
+    worker->m.decode_seconds =
+        np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_stage_seconds_total", "stage=\"decode_and_feed\"",
+                  "time that lanes spent, by stage", NULL);
+    worker->m.compute_seconds =
+        np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_stage_seconds_total", "stage=\"compute_and_encode\"",
+                  "time that lanes spent, by stage", NULL);
     return NP_OK;
 }
 
@@ -145,12 +150,14 @@ void np_worker_part_metrics(struct np_worker *worker, struct np_part *part)
                           "messages in the topic behind the committed offset", NULL);
     part->watermark_lag = np_metric(metrics, NP_METRIC_GAUGE, "netzpuls_watermark_lag_seconds", labels,
                                     "now minus the lowest watermark of streams that are not idle", NULL);
-    part->messages = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_messages_total", labels, "messages fed", NULL);
-    part->samples = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_samples_total", labels, "samples fed", NULL);
+    part->messages =
+        np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_messages_total", labels, "messages fed", NULL);
+    part->samples =
+        np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_samples_total", labels, "samples fed", NULL);
     part->late = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_samples_late_total", labels,
                            "samples that came after their windows had closed", NULL);
-    part->gaps = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_gaps_total", labels, "samples missing inside windows",
-                           NULL);
+    part->gaps = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_gaps_total", labels,
+                           "samples missing inside windows", NULL);
     part->duplicates = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_samples_duplicate_total", labels,
                                  "samples dropped because their time was taken", NULL);
     part->dead = np_metric(metrics, NP_METRIC_COUNTER, "netzpuls_dead_letters_total", labels,

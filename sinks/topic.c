@@ -7,18 +7,18 @@
 #include "ingest/kafka_client.h"
 #include "pipeline/log.h"
 
-#define CALL_TIMEOUT_MS 5000          /* of one call; retriable ones are made again */
-#define PATIENCE_S 45                 /* until a call that is made again and again counts as of unknown outcome */
+#define CALL_TIMEOUT_MS        5000 /* of one call; retriable ones are made again */
+#define PATIENCE_S             45 /* until a call that is made again and again counts as of unknown outcome */
 #define TRANSACTION_TIMEOUT_MS "10000"
 
 struct topic_sink {
-    struct np_sink sink;              /* first */
+    struct np_sink sink; /* first */
     const struct np_pipeline *pipeline;
-    char id[600];                     /* transactional */
+    char id[600]; /* transactional */
     rd_kafka_t *rk;
     size_t n_topics;
-    rd_kafka_topic_t **topics;        /* by np_outgoing.to; NULL: none */
-    bool open;                        /* a transaction */
+    rd_kafka_topic_t **topics; /* by np_outgoing.to; NULL: none */
+    bool open;                 /* a transaction */
     /* of the transaction at work; delivery reports come in the same thread */
     size_t sent, delivered, failed;
     rd_kafka_resp_err_t first_failure;
@@ -45,15 +45,18 @@ static bool is_fenced(rd_kafka_resp_err_t code)
 }
 
 /* What an error means (rule 8); takes it. */
-static enum np_status judge(struct topic_sink *topic, const char *call, rd_kafka_error_t *error, struct np_error *err)
+static enum np_status judge(struct topic_sink *topic, const char *call, rd_kafka_error_t *error,
+                            struct np_error *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    enum np_status st = rd_kafka_error_is_fatal(error) ? NP_ESTOP
-                      : is_membership(code) ? NP_EFENCED
-                      : rd_kafka_error_txn_requires_abort(error) ? NP_ERETRY : NP_ESTOP;
+    enum np_status st = rd_kafka_error_is_fatal(error)             ? NP_ESTOP
+                        : is_membership(code)                      ? NP_EFENCED
+                        : rd_kafka_error_txn_requires_abort(error) ? NP_ERETRY
+                                                                   : NP_ESTOP;
 
     topic->sink.fenced = st == NP_ESTOP && is_fenced(code);
-    np_fail(err, st, "%s of %s: %s (%s)", call, topic->id, rd_kafka_error_string(error), rd_kafka_error_name(error));
+    np_fail(err, st, "%s of %s: %s (%s)", call, topic->id, rd_kafka_error_string(error),
+            rd_kafka_error_name(error));
     rd_kafka_error_destroy(error);
     return st;
 }
@@ -156,7 +159,9 @@ static enum np_status flush(struct np_sink *sink, struct np_error *err)
     topic->sink.fenced = is_fenced(fatal);
     return np_fail(err, fatal ? NP_ESTOP : NP_ERETRY, "%zu of %zu records were not delivered: %s",
                    topic->sent - topic->delivered, topic->sent,
-                   fatal ? text : topic->failed ? rd_kafka_err2str(topic->first_failure) : "no answer");
+                   fatal           ? text
+                   : topic->failed ? rd_kafka_err2str(topic->first_failure)
+                                   : "no answer");
 }
 
 static enum np_status offsets(struct np_sink *sink, const struct np_member *member,
@@ -169,7 +174,8 @@ static enum np_status offsets(struct np_sink *sink, const struct np_member *memb
 
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(list, topic->pipeline->inputs[positions[i].place.input].topic,
-                                          positions[i].place.partition)->offset = positions[i].offset;
+                                          positions[i].place.partition)
+            ->offset = positions[i].offset;
     while ((error = rd_kafka_send_offsets_to_transaction(topic->rk, list, member->native, CALL_TIMEOUT_MS)) &&
            rd_kafka_error_is_retriable(error) && now_s() < deadline)
         rd_kafka_error_destroy(error);
@@ -183,8 +189,8 @@ static enum np_status commit(struct np_sink *sink, struct np_error *err)
     time_t deadline = now_s() + PATIENCE_S;
     rd_kafka_error_t *error;
 
-    while ((error = rd_kafka_commit_transaction(topic->rk, CALL_TIMEOUT_MS)) && rd_kafka_error_is_retriable(error) &&
-           now_s() < deadline)
+    while ((error = rd_kafka_commit_transaction(topic->rk, CALL_TIMEOUT_MS)) &&
+           rd_kafka_error_is_retriable(error) && now_s() < deadline)
         rd_kafka_error_destroy(error);
     if (error)
         return judge(topic, "commit", error, err);
@@ -200,8 +206,8 @@ static enum np_status abort_transaction(struct np_sink *sink, struct np_error *e
 
     if (!topic->open)
         return NP_OK;
-    while ((error = rd_kafka_abort_transaction(topic->rk, CALL_TIMEOUT_MS)) && rd_kafka_error_is_retriable(error) &&
-           now_s() < deadline)
+    while ((error = rd_kafka_abort_transaction(topic->rk, CALL_TIMEOUT_MS)) &&
+           rd_kafka_error_is_retriable(error) && now_s() < deadline)
         rd_kafka_error_destroy(error);
     if (error) {
         judge(topic, "abort", error, err);
@@ -242,8 +248,9 @@ static enum np_status open_topics(struct topic_sink *topic, struct np_error *err
 
     np_state_topic_name(pipeline, state);
     for (size_t i = 0; i < topic->n_topics; i++) {
-        const char *name = i == NP_TO_STATE ? state
-                         : i == NP_TO_DEAD_LETTERS ? pipeline->dead_letters : pipeline->steps[i - NP_TO_STEP].topic;
+        const char *name = i == NP_TO_STATE          ? state
+                           : i == NP_TO_DEAD_LETTERS ? pipeline->dead_letters
+                                                     : pipeline->steps[i - NP_TO_STEP].topic;
 
         if (name && !(topic->topics[i] = rd_kafka_topic_new(topic->rk, name, NULL)))
             return np_fail(err, NP_ESTOP, "topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
@@ -258,7 +265,8 @@ static enum np_status renew(struct np_sink *sink, struct np_error *err)
     int64_t kbytes = topic->pipeline->run.memory / 4 / 1024;
     const struct np_kafka_setting defaults[] = {
         {"linger.ms", "5"},
-        {"partitioner", "murmur2_random"},   /* as Java clients: a sensor's results share a partition with theirs */
+        {"partitioner",
+         "murmur2_random"}, /* as Java clients: a sensor's results share a partition with theirs */
         {"queue.buffering.max.messages", "1000000"},
         {"queue.buffering.max.kbytes", queued},
         {"transaction.timeout.ms", TRANSACTION_TIMEOUT_MS},
@@ -277,15 +285,18 @@ static enum np_status renew(struct np_sink *sink, struct np_error *err)
 
     let_go(topic);
     sink->fenced = false;
-    snprintf(queued, sizeof queued, "%lld", (long long)(kbytes < 8192 ? 8192 : kbytes > 2097151 ? 2097151 : kbytes));
+    snprintf(queued, sizeof queued, "%lld",
+             (long long)(kbytes < 8192      ? 8192
+                         : kbytes > 2097151 ? 2097151
+                                            : kbytes));
     st = np_kafka_open(&topic->rk, RD_KAFKA_PRODUCER, topic->pipeline, defaults, fixed, prepare, topic, err);
     if (st != NP_OK)
         return st;
     st = open_topics(topic, err);
     if (st != NP_OK)
         return st;
-    while ((error = rd_kafka_init_transactions(topic->rk, CALL_TIMEOUT_MS)) && rd_kafka_error_is_retriable(error) &&
-           now_s() < deadline)
+    while ((error = rd_kafka_init_transactions(topic->rk, CALL_TIMEOUT_MS)) &&
+           rd_kafka_error_is_retriable(error) && now_s() < deadline)
         rd_kafka_error_destroy(error);
     if (!error)
         return NP_OK;
@@ -303,22 +314,29 @@ static void close_sink(struct np_sink *sink)
     if (!topic)
         return;
     if (topic->rk && topic->open && abort_transaction(sink, &error) != NP_OK)
-        np_log(NP_LOG_WARNING, "sink", "transaction left open; the broker ends it", "reason=\"%s\"", error.text);
+        np_log(NP_LOG_WARNING, "sink", "transaction left open; the broker ends it", "reason=\"%s\"",
+               error.text);
     let_go(topic);
     free(topic->topics);
     free(topic);
 }
 
-enum np_status np_topic_sink_open(struct np_sink **out, const struct np_pipeline *pipeline, const char *worker,
-                                  struct np_error *err)
+enum np_status np_topic_sink_open(struct np_sink **out, const struct np_pipeline *pipeline,
+                                  const char *worker, struct np_error *err)
 {
     struct topic_sink *topic = calloc(1, sizeof *topic);
     enum np_status st;
 
     if (!topic)
         return np_fail(err, NP_ENOMEM, "out of memory for the producer");
-    topic->sink = (struct np_sink){.begin = begin, .send = send_record, .flush = flush, .offsets = offsets, .commit = commit,
-                                   .abort = abort_transaction, .renew = renew, .close = close_sink};
+    topic->sink = (struct np_sink){.begin = begin,
+                                   .send = send_record,
+                                   .flush = flush,
+                                   .offsets = offsets,
+                                   .commit = commit,
+                                   .abort = abort_transaction,
+                                   .renew = renew,
+                                   .close = close_sink};
     topic->pipeline = pipeline;
     snprintf(topic->id, sizeof topic->id, "%s-%s", pipeline->name, worker);
     topic->n_topics = NP_TO_STEP + pipeline->n_steps;

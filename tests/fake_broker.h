@@ -1,6 +1,6 @@
-/* A broker in memory for tests of the worker: two partitions of one input, one group, transactions that are applied
- * whole or not at all, a state topic, and a failure at any call. A message's value is "T0_S X": one second of ten
- * samples of X. "bad" cannot be decoded; "wait ..." cannot be decoded before the fourth try. */
+/* A broker in memory for tests of the worker: two partitions of one input, one group, transactions that are
+ * applied whole or not at all, a state topic, and a failure at any call. A message's value is "T0_S X": one
+ * second of ten samples of X. "bad" cannot be decoded; "wait ..." cannot be decoded before the fourth try. */
 #ifndef NP_FAKE_BROKER_H
 #define NP_FAKE_BROKER_H
 
@@ -39,7 +39,7 @@ struct fake_broker {
     int64_t committed[FAKE_PARTITIONS];
     struct np_map state[FAKE_PARTITIONS];
     size_t n_results, results_capacity;
-    char **results;               /* "topic key value" */
+    char **results; /* "topic key value" */
     /* the transaction at work */
     bool open;
     size_t n_staged;
@@ -50,13 +50,13 @@ struct fake_broker {
     int32_t generation;
     int64_t position[FAKE_PARTITIONS];
     bool held[FAKE_PARTITIONS];
-    int quiet;                    /* polls without a message in a row */
+    int quiet; /* polls without a message in a row */
     /* faults */
     int calls, fail_at, commits, fail_at_commit, generation_step, waits;
     enum np_status fail_with;
-    bool takes_effect;            /* a commit that fails was applied all the same */
-    int generation_refused;       /* offsets of this generation are refused; 0: none */
-    int damage_reads;             /* so many reads of the state come back without its cut */
+    bool takes_effect;      /* a commit that fails was applied all the same */
+    int generation_refused; /* offsets of this generation are refused; 0: none */
+    int damage_reads;       /* so many reads of the state come back without its cut */
 };
 
 /* --- transactions --- */
@@ -82,7 +82,8 @@ static inline void fake_apply(struct fake_broker *fake)
         struct fake_staged *s = &fake->staged[i];
 
         if (s->out.to == NP_TO_STATE && s->value) {
-            np_map_put(&fake->state[s->out.partition], s->key, s->out.key_length, s->value, s->out.value_length);
+            np_map_put(&fake->state[s->out.partition], s->key, s->out.key_length, s->value,
+                       s->out.value_length);
         } else if (s->out.to == NP_TO_STATE) {
             np_map_remove(&fake->state[s->out.partition], s->key, s->out.key_length);
         } else {
@@ -90,8 +91,8 @@ static inline void fake_apply(struct fake_broker *fake)
                 fake->results_capacity = fake->results_capacity ? fake->results_capacity * 2 : 1024;
                 fake->results = realloc(fake->results, fake->results_capacity * sizeof(char *));
             }
-            if (asprintf(&fake->results[fake->n_results++], "%d %.*s %.*s", s->out.to, (int)s->out.key_length, s->key,
-                         (int)s->out.value_length, s->value) < 0)
+            if (asprintf(&fake->results[fake->n_results++], "%d %.*s %.*s", s->out.to, (int)s->out.key_length,
+                         s->key, (int)s->out.value_length, s->value) < 0)
                 abort();
         }
     }
@@ -131,7 +132,8 @@ static inline void *fake_copy(const void *data, size_t n)
     return data ? memcpy(malloc(n + 1), data, n) : NULL;
 }
 
-static inline enum np_status fake_send(struct np_sink *sink, const struct np_outgoing *out, struct np_error *err)
+static inline enum np_status fake_send(struct np_sink *sink, const struct np_outgoing *out,
+                                       struct np_error *err)
 {
     struct fake_broker *fake = fake_of_sink(sink);
     struct fake_staged *s = &fake->staged[fake->n_staged];
@@ -142,7 +144,8 @@ static inline enum np_status fake_send(struct np_sink *sink, const struct np_out
     if (!fake->open || fake->n_staged == FAKE_STAGED)
         st = np_fail(err, NP_ENOMEM, "send outside a transaction");
     if (st == NP_OK) {
-        *s = (struct fake_staged){*out, fake_copy(out->key, out->key_length), fake_copy(out->value, out->value_length)};
+        *s = (struct fake_staged){*out, fake_copy(out->key, out->key_length),
+                                  fake_copy(out->value, out->value_length)};
         fake->n_staged++;
     }
     pthread_mutex_unlock(&fake->lock);
@@ -234,8 +237,8 @@ static inline void fake_events(struct fake_broker *fake)
     }
 }
 
-static inline enum np_status fake_poll(struct np_source *source, struct np_delivery *out, size_t capacity, size_t *n,
-                                       int timeout_ms, struct np_error *err)
+static inline enum np_status fake_poll(struct np_source *source, struct np_delivery *out, size_t capacity,
+                                       size_t *n, int timeout_ms, struct np_error *err)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
     struct fake_broker *fake = (struct fake_broker *)source;
@@ -246,11 +249,12 @@ static inline enum np_status fake_poll(struct np_source *source, struct np_deliv
     *n = 0;
     pthread_mutex_lock(&fake->lock);
     for (int p = 0; p < FAKE_PARTITIONS; p++)
-        for (int i = 0; i < 40 && !fake->held[p] && fake->position[p] < fake->log_end[p] && *n < capacity; i++) {
+        for (int i = 0; i < 40 && !fake->held[p] && fake->position[p] < fake->log_end[p] && *n < capacity;
+             i++) {
             int64_t offset = fake->position[p]++;
 
-            out[(*n)++] = (struct np_delivery){.place = {0, p}, .offset = offset, .bytes = 100,
-                                               .native = &fake->log[p][offset]};
+            out[(*n)++] = (struct np_delivery){
+                .place = {0, p}, .offset = offset, .bytes = 100, .native = &fake->log[p][offset]};
         }
     fake->quiet = *n || fake->held[0] || fake->held[1] ? 0 : fake->quiet + 1;
     pthread_mutex_unlock(&fake->lock);
@@ -260,14 +264,20 @@ static inline enum np_status fake_poll(struct np_source *source, struct np_deliv
     return NP_OK;
 }
 
-static inline void fake_view(struct np_source *source, const struct np_delivery *delivery, struct np_message *out)
+static inline void fake_view(struct np_source *source, const struct np_delivery *delivery,
+                             struct np_message *out)
 {
     const struct fake_message *message = delivery->native;
 
     (void)source;
-    *out = (struct np_message){.topic = "t", .partition = delivery->place.partition, .offset = delivery->offset,
-                               .key = message->key, .key_length = strlen(message->key), .value = message->value,
-                               .value_length = strlen(message->value), .native = message};
+    *out = (struct np_message){.topic = "t",
+                               .partition = delivery->place.partition,
+                               .offset = delivery->offset,
+                               .key = message->key,
+                               .key_length = strlen(message->key),
+                               .value = message->value,
+                               .value_length = strlen(message->value),
+                               .native = message};
 }
 
 static inline void fake_release(struct np_source *source, const struct np_delivery *delivery)
@@ -354,7 +364,8 @@ static inline enum np_status fake_bound(struct np_state_reader *reader, struct n
     return NP_OK;
 }
 
-static inline enum np_status fake_read(struct np_state_reader *reader, int32_t partition, const atomic_bool *stop,
+static inline enum np_status fake_read(struct np_state_reader *reader, int32_t partition,
+                                       const atomic_bool *stop,
                                        bool (*each)(void *context, const void *key, size_t key_length,
                                                     const void *value, size_t value_length),
                                        void *context, struct np_error *err)
@@ -408,7 +419,8 @@ static inline enum np_status fake_decode(struct np_decoder *decoder, const struc
         blocks->items = calloc(1, sizeof *blocks->items);
     blocks->n = blocks->capacity = 1;
     snprintf(d->sensor, sizeof d->sensor, "%s", (const char *)message->key);
-    blocks->items[0] = (struct np_block){.sensor = d->sensor, .channel = "U", .x = d->x, .n = 10, .rate_hz = 10};
+    blocks->items[0] =
+        (struct np_block){.sensor = d->sensor, .channel = "U", .x = d->x, .n = 10, .rate_hz = 10};
     blocks->items[0].t0_ns = strtoll(text, &end, 10) * 1000000000;
     x = strtof(end, NULL);
     for (int i = 0; i < 10; i++)
@@ -472,8 +484,8 @@ static inline enum np_status fake_sink_open(struct np_sink **out, const struct n
     return NP_OK;
 }
 
-static inline enum np_status fake_reader_open(struct np_state_reader **out, const struct np_pipeline *pipeline,
-                                              struct np_error *err)
+static inline enum np_status fake_reader_open(struct np_state_reader **out,
+                                              const struct np_pipeline *pipeline, struct np_error *err)
 {
     (void)pipeline;
     (void)err;
@@ -485,13 +497,24 @@ static inline struct fake_broker *fake_new(void)
 {
     struct fake_broker *fake = calloc(1, sizeof *fake);
 
-    fake->source = (struct np_source){.poll = fake_poll, .view = fake_view, .release = fake_release,
-                                      .dead_letter = fake_dead_letter, .hold = fake_hold, .start = fake_start,
-                                      .end = fake_end, .committed = fake_committed, .leave = fake_leave,
+    fake->source = (struct np_source){.poll = fake_poll,
+                                      .view = fake_view,
+                                      .release = fake_release,
+                                      .dead_letter = fake_dead_letter,
+                                      .hold = fake_hold,
+                                      .start = fake_start,
+                                      .end = fake_end,
+                                      .committed = fake_committed,
+                                      .leave = fake_leave,
                                       .close = fake_close_source};
-    fake->sink = (struct np_sink){.begin = fake_begin, .send = fake_send, .flush = fake_flush,
-                                  .offsets = fake_offsets, .commit = fake_commit, .abort = fake_abort,
-                                  .renew = fake_abort, .close = fake_close_sink};
+    fake->sink = (struct np_sink){.begin = fake_begin,
+                                  .send = fake_send,
+                                  .flush = fake_flush,
+                                  .offsets = fake_offsets,
+                                  .commit = fake_commit,
+                                  .abort = fake_abort,
+                                  .renew = fake_abort,
+                                  .close = fake_close_sink};
     fake->reader = (struct np_state_reader){fake_bound, fake_read, fake_close_reader};
     pthread_mutex_init(&fake->lock, NULL);
     fake->facts.partitions = FAKE_PARTITIONS;
@@ -522,7 +545,8 @@ static inline void fake_fill(struct fake_broker *fake, int from_s, int to_s)
             if ((s + m) % 37 == 0)
                 snprintf(message->value, sizeof message->value, "bad");
             else
-                snprintf(message->value, sizeof message->value, "%d %g", s, (s / (5 + m)) % 3 == 1 ? 260.5 + m : 230.25 + m);
+                snprintf(message->value, sizeof message->value, "%d %g", s,
+                         (s / (5 + m)) % 3 == 1 ? 260.5 + m : 230.25 + m);
         }
 }
 
@@ -536,8 +560,13 @@ static inline enum np_status fake_run(struct fake_broker *fake, const struct np_
                                       struct np_error *err)
 {
     struct np_worker_deps deps = {
-        .kernels = np_kernels_best(), .context = fake, .decoder_open = fake_decoder_open, .topics = fake_topics,
-        .source_open = fake_source_open, .sink_open = fake_sink_open, .reader_open = fake_reader_open,
+        .kernels = np_kernels_best(),
+        .context = fake,
+        .decoder_open = fake_decoder_open,
+        .topics = fake_topics,
+        .source_open = fake_source_open,
+        .sink_open = fake_sink_open,
+        .reader_open = fake_reader_open,
     };
 
     fake_now = fake;

@@ -28,7 +28,8 @@ static void a_cut_is_read_as_it_was_written(void **state)
 
 static void a_record_with_any_bit_turned_or_cut_short_is_refused(void **state)
 {
-    struct np_snapshot_header header = {.x = 10, .resume = 5, .chunks = 2, .bytes = 99, .text = "a: b", .text_length = 4};
+    struct np_snapshot_header header = {
+        .x = 10, .resume = 5, .chunks = 2, .bytes = 99, .text = "a: b", .text_length = 4};
     struct np_snapshot_header out;
     struct np_bytes bytes = {0};
 
@@ -49,8 +50,8 @@ static void a_record_with_any_bit_turned_or_cut_short_is_refused(void **state)
 
 static void a_snapshot_comes_back_from_its_chunks_and_from_no_other(void **state)
 {
-    static const size_t sizes[] = {0, 1, NP_SNAPSHOT_CHUNK - 1, NP_SNAPSHOT_CHUNK, NP_SNAPSHOT_CHUNK + 1,
-                                   3 * NP_SNAPSHOT_CHUNK + 17};
+    static const size_t sizes[] = {
+        0, 1, NP_SNAPSHOT_CHUNK - 1, NP_SNAPSHOT_CHUNK, NP_SNAPSHOT_CHUNK + 1, 3 * NP_SNAPSHOT_CHUNK + 17};
 
     (void)state;
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
@@ -81,7 +82,10 @@ static void a_snapshot_comes_back_from_its_chunks_and_from_no_other(void **state
 
 static void a_key_belongs_to_the_input_that_wrote_it(void **state)
 {
-    static const struct { const char *input; char kind; } rows[] = {{"waves", 'f'}, {"wave", 0}, {"waves2", 0}, {"", 0}};
+    static const struct {
+        const char *input;
+        char kind;
+    } rows[] = {{"waves", 'f'}, {"wave", 0}, {"waves2", 0}, {"", 0}};
     struct np_bytes key = {0};
     const void *entry;
     size_t n;
@@ -118,7 +122,12 @@ static void the_last_revisions_are_remembered_by_number(void **state)
 static void an_epoch_gives_back_records_dead_letters_and_entries(void **state)
 {
     struct np_epoch *epoch = np_epoch_open((struct np_place){0, 3}, 1);
-    struct np_item item = {.to = NP_TO_STEP + 2, .end_ns = 99, .key_length = 3, .has_key = true, .has_value = true}, got;
+    struct np_item item = {.to = NP_TO_STEP + 2,
+                           .end_ns = 99,
+                           .key_length = 3,
+                           .has_key = true,
+                           .has_value = true},
+                   got;
     struct np_bytes headers = {0};
     const void *key, *value;
     const unsigned char *cursor;
@@ -132,7 +141,8 @@ static void an_epoch_gives_back_records_dead_letters_and_entries(void **state)
     np_epoch_item_end(epoch, start);
     np_header_put(&headers, "np.reason", "bad", 3);
     np_header_put(&headers, "empty", NULL, 0);
-    item = (struct np_item){.to = NP_TO_DEAD_LETTERS, .headers_length = (uint32_t)headers.n};   /* a tombstone without key */
+    item = (struct np_item){.to = NP_TO_DEAD_LETTERS,
+                            .headers_length = (uint32_t)headers.n}; /* a tombstone without key */
     assert_int_equal(np_epoch_item_begin(epoch, &item, NULL, headers.data, &start), 0);
     np_epoch_item_end(epoch, start);
     assert_int_equal(np_epoch_entry_add(epoch, "k", 1, "v", 1), 0);
@@ -147,12 +157,15 @@ static void an_epoch_gives_back_records_dead_letters_and_entries(void **state)
     assert_null(out.key);
     assert_null(out.value);
     cursor = out.headers;
-    assert_true(np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
+    assert_true(
+        np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
     assert_string_equal(name, "np.reason");
     assert_int_equal(n, 3);
-    assert_true(np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
+    assert_true(
+        np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
     assert_null(value);
-    assert_false(np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
+    assert_false(
+        np_header_next(&cursor, (const unsigned char *)out.headers + out.headers_length, &name, &value, &n));
     assert_false(np_epoch_next(epoch, &at, &got, &out));
     assert_int_equal(epoch->n_records, 1);
     assert_int_equal(epoch->n_dead, 1);

@@ -11,13 +11,15 @@ static const char text[] =
     "pipeline: test\n"
     "kafka: { brokers: \"127.0.0.1:1\" }\n"
     "inputs:\n"
-    "  waves: { topic: t, format: json, sensor: m, time: { field: t, unit: ns }, rate: r, channels: { U: u } }\n"
+    "  waves: { topic: t, format: json, sensor: m, time: { field: t, unit: ns }, rate: r, channels: { U: u } "
+    "}\n"
     "steps:\n"
     "  levels: { operator: rms, input: waves, window: 1s }\n"
     "  high: { operator: limit, input: levels.rms, above: 253, clear: 250, for: 2s, severity: warning }\n"
     "  odd: { operator: anomaly, input: levels.rms, alarms: 100 per day, severity: notice }\n"
     "outputs:\n"
-    "  topics: { levels: { topic: l, format: json }, high: { topic: a, format: json }, odd: { topic: a, format: json } }\n"
+    "  topics: { levels: { topic: l, format: json }, high: { topic: a, format: json }, odd: { topic: a, "
+    "format: json } }\n"
     "dead_letters: { topic: d }\n"
     "run: { commit: 10ms, snapshot: 100ms, lanes: 2, worker: w }\n";
 
@@ -51,7 +53,8 @@ static void assert_same(struct fake_broker *fake, const struct fake_broker *expe
     qsort(fake->results, fake->n_results, sizeof(char *), fake_order);
     for (size_t i = 0; i < fake->n_results && i < expected->n_results; i++)
         if (strcmp(fake->results[i], expected->results[i]) != 0)
-            fail_msg("%s: result %zu is\n%s\nand should be\n%s", what, i, fake->results[i], expected->results[i]);
+            fail_msg("%s: result %zu is\n%s\nand should be\n%s", what, i, fake->results[i],
+                     expected->results[i]);
     if (fake->n_results != expected->n_results)
         fail_msg("%s: %zu results, should be %zu", what, fake->n_results, expected->n_results);
     for (int p = 0; p < FAKE_PARTITIONS; p++)
@@ -275,7 +278,7 @@ static void a_message_that_cannot_be_decoded_yet_is_not_passed_over(void **state
     memcpy(copy, value, sizeof copy);
     snprintf(value, sizeof copy, "wait %.20s", copy);
     assert_int_equal(fake_run(fake, pipeline, &err), NP_OK);
-    while (fake->committed[0] < fake->log_end[0])       /* the first run may have ended while it still waited */
+    while (fake->committed[0] < fake->log_end[0]) /* the first run may have ended while it still waited */
         assert_int_equal(fake_run(fake, pipeline, &err), NP_OK);
     assert_true(fake->waits >= 4);
     assert_same(fake, expected, "wait");

@@ -1,5 +1,5 @@
-"""Commit and recovery on a real broker: the worker is killed at each named point, frozen beyond its session, cut off from
-its broker; and states that must not be passed over stop it with their reason."""
+"""Commit and recovery on a real broker: the worker is killed at each named point, frozen beyond its session,
+cut off from its broker; and states that must not be passed over stop it with their reason."""
 
 import json
 import os
@@ -21,7 +21,8 @@ METERS = 9
 START_S = 1_700_000_000
 POINTS = ["commit.after_begin", "commit.after_results", "commit.after_cut", "commit.after_entries",
           "commit.after_snapshot", "commit.after_flush", "commit.after_offsets", "commit.after_commit",
-          "recover.after_barrier", "recover.after_read", "worker.assigned", "worker.handing_over", "worker.revoked"]
+          "recover.after_barrier", "recover.after_read", "worker.assigned", "worker.handing_over",
+          "worker.revoked"]
 PER_PARTITION = POINTS[1:5]     # passed once for each partition of a transaction
 PIPELINE = """
 pipeline: {name}
@@ -157,7 +158,8 @@ def test_each_record_is_there_once_after_a_kill_at_each_crash_point(servers, nam
     assert_same_as_undisturbed(servers, start_netzpuls, tmp_path, name, topic)
 
 
-def test_workers_frozen_beyond_their_session_add_nothing_when_they_wake(servers, name, start_netzpuls, tmp_path):
+def test_workers_frozen_beyond_their_session_add_nothing_when_they_wake(servers, name, start_netzpuls,
+                                                                        tmp_path):
     chance = random.Random(7)
     topic = servers.topic(f"{name}.waves", PARTITIONS)
     path = write_pipeline(tmp_path, servers, name, topic)
@@ -194,9 +196,11 @@ def test_a_broker_that_is_killed_and_one_that_hangs_cost_nothing(servers, name, 
     assert_same_as_undisturbed(servers, start_netzpuls, tmp_path, name, topic)
 
 
-def test_a_bad_message_goes_to_the_dead_letters_with_where_it_came_from(servers, name, start_netzpuls, tmp_path):
+def test_a_bad_message_goes_to_the_dead_letters_with_where_it_came_from(servers, name, start_netzpuls,
+                                                                        tmp_path):
     topic = servers.topic(f"{name}.waves", PARTITIONS)
-    servers.produce(topic, [{"key": b"m1", "value": b"{broken", "partition": 2, "headers": [("origin", b"x")]},
+    servers.produce(topic, [{"key": b"m1", "value": b"{broken", "partition": 2,
+                             "headers": [("origin", b"x")]},
                             {"key": b"m2", "value": b"[]", "partition": 2}])
     job = start(start_netzpuls, write_pipeline(tmp_path, servers, name, topic))
     wait_until_done(servers, name, topic, job)
@@ -228,9 +232,10 @@ def forget_the_state(servers, topic):
 
 
 @pytest.mark.parametrize("change, reason", [(make_topic_again, "deleted and made again"),
-                                            (add_a_partition, f"has {PARTITIONS + 1} partitions and had {PARTITIONS}"),
+                                            (add_a_partition, f"{PARTITIONS + 1} partitions and had {PARTITIONS}"),
                                             (forget_the_state, "holds nothing of it")])
-def test_a_state_that_must_not_be_passed_over_ends_the_program(servers, name, start_netzpuls, tmp_path, change, reason):
+def test_a_state_that_must_not_be_passed_over_ends_the_program(servers, name, start_netzpuls, tmp_path,
+                                                                   change, reason):
     topic = servers.topic(f"{name}.waves", PARTITIONS)
     path = write_pipeline(tmp_path, servers, name, topic)
     servers.produce(topic, messages(random.Random(1), 0, 10))
@@ -243,7 +248,8 @@ def test_a_state_that_must_not_be_passed_over_ends_the_program(servers, name, st
     assert reason in job.text
 
 
-def test_an_older_pipeline_file_is_refused_where_a_newer_one_was_at_work(servers, name, start_netzpuls, tmp_path):
+def test_an_older_pipeline_file_is_refused_where_a_newer_one_was_at_work(servers, name, start_netzpuls,
+                                                                          tmp_path):
     topic = servers.topic(f"{name}.waves", PARTITIONS)
     path = write_pipeline(tmp_path, servers, name, topic)
     old = path.read_text()
