@@ -232,7 +232,7 @@ def forget_the_state(servers, topic):
 
 
 @pytest.mark.parametrize("change, reason", [(make_topic_again, "deleted and made again"),
-                                            (add_a_partition, f"{PARTITIONS + 1} partitions and had {PARTITIONS}"),
+                                            (add_a_partition, "4 partitions and had 3"),
                                             (forget_the_state, "holds nothing of it")])
 def test_a_state_that_must_not_be_passed_over_ends_the_program(servers, name, start_netzpuls, tmp_path,
                                                                    change, reason):
