@@ -84,14 +84,47 @@ static bool is_cooperative(struct consumer *consumer)
     return strcmp(rd_kafka_rebalance_protocol(consumer->rk), "COOPERATIVE") == 0;
 }
 
+/* Questions go by a handle of their own: on the consumer's connections they would wait behind a fetch that
+ * waits for data. @return NULL: it cannot be made */
+static rd_kafka_t *asker_of(struct consumer *consumer, struct np_error *err)
+{
+    static const struct np_kafka_setting fixed[] = {{"isolation.level", "read_committed"}, {NULL, NULL}};
+
+    if (!consumer->asker && np_kafka_open(&consumer->asker, RD_KAFKA_CONSUMER, consumer->pipeline, NULL,
+                                          fixed, NULL, NULL, err) != NP_OK)
+        return NULL;
+    return consumer->asker;
+}
+
+/* End of a partition as a number; 0 if the broker does not answer (then the seek to come decides). */
+static int64_t number_of_end(struct consumer *consumer, const char *topic, int32_t partition)
+{
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__STATE;
+    struct np_error err = {0};
+    int64_t low, high;
+
+    for (int tries = 0; tries < 3 && asker_of(consumer, &err); tries++) {
+        error =
+            rd_kafka_query_watermark_offsets(consumer->asker, topic, partition, &low, &high, CALL_TIMEOUT_MS);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return high;
+    }
+    np_log(NP_LOG_ERROR, "consumer", "end of a partition is not known", "topic=%s partition=%d reason=\"%s\"",
+           topic, (int)partition, err.text[0] ? err.text : rd_kafka_err2str(error));
+    return 0;
+}
+
 /* Takes the partitions, paused. Where to read from is not known before they are recovered; their end is the
- * one place that is always valid, and a partition that is not paused yet yields nothing old there. */
+ * one place that is always valid, and a partition that is not paused yet yields nothing old there. The end as
+ * a number: to the name of it (RD_KAFKA_OFFSET_END) the client puts a question of its own, and if a seek
+ * overtakes the answer, it asks again half a second later and then jumps to the end, past all that the seek
+ * was for (2.8.0, rd_kafka_toppar_handle_Offset: "outdated offset response"). */
 static void take_partitions(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
 
     for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        list->elems[i].offset = number_of_end(consumer, list->elems[i].topic, list->elems[i].partition);
     if (is_cooperative(consumer)) {
         error = rd_kafka_incremental_assign(consumer->rk, list);
         if (error) {
@@ -360,23 +393,18 @@ static enum np_status committed(struct np_source *source, struct np_position *po
     return np_kafka_committed(consumer->rk, consumer->pipeline, positions, n, timeout_ms, err);
 }
 
-/* Asked by a handle of its own: on the consumer's connections every question would wait behind a fetch that
- * waits for data. */
 static enum np_status look(struct np_source *source, struct np_place place, struct np_log_facts *facts,
                            struct np_error *err)
 {
-    static const struct np_kafka_setting fixed[] = {{"isolation.level", "read_committed"}, {NULL, NULL}};
     struct consumer *consumer = (struct consumer *)source;
     const char *topic = consumer->names[place.input];
     struct np_topic_facts of_topic = {0};
     rd_kafka_resp_err_t error;
-    enum np_status st = NP_OK;
+    enum np_status st;
 
-    if (!consumer->asker)
-        st = np_kafka_open(&consumer->asker, RD_KAFKA_CONSUMER, consumer->pipeline, NULL, fixed, NULL, NULL,
-                           err);
-    if (st == NP_OK)
-        st = np_kafka_topic_facts(consumer->asker, topic, &of_topic, err);
+    if (!asker_of(consumer, err))
+        return NP_ERETRY;
+    st = np_kafka_topic_facts(consumer->asker, topic, &of_topic, err);
     if (st != NP_OK)
         return st;
     memcpy(facts->topic_id, of_topic.id, sizeof facts->topic_id);
