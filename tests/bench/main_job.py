@@ -167,7 +167,7 @@ def into_postgres(servers, folder, count, rounds):
         assert rows == count, f"{rows} rows of {count}"
         file = Path(tempfile.mkdtemp()) / "rows"
         for sql in ("create table public.bare (like grid.data_data including indexes)",
-                    f"\\copy grid.data_data to '{file}' with (format binary)"):
+                    f"\\copy (select * from grid.data_data) to '{file}' with (format binary)"):
             subprocess.run([*query, sql], check=True, capture_output=True)
         begin = time.monotonic()
         subprocess.run([*query, f"\\copy public.bare from '{file}' with (format binary)"], check=True, capture_output=True)
