@@ -14,6 +14,7 @@ struct mapping_decoder {
     size_t n_wants;
     struct np_message_reader *reader;
     struct np_extract extract;
+    int64_t future_ns;
 };
 
 static void add_want(struct mapping_decoder *d, int place, const char *path, enum np_want_kind kind)
@@ -58,6 +59,27 @@ static enum np_status map_wants(struct mapping_decoder *d, struct np_error *err)
     return NP_OK;
 }
 
+/* By the message's own timestamp, not by this machine's clock: the same log gives the same verdict. */
+static enum np_status check_future(const struct mapping_decoder *d, const struct np_message *message,
+                                   const struct np_blocks *blocks, const char **reason, struct np_error *err)
+{
+    char time[40], stamp[40];
+
+    if (d->future_ns <= 0 || message->timestamp_ms <= 0 || message->timestamp_ms > INT64_MAX / 2000000)
+        return NP_OK;
+    for (size_t b = 0; b < blocks->n; b++) {
+        int64_t last_ns = np_block_last(&blocks->items[b]);
+        int64_t stamp_ns = message->timestamp_ms * 1000000;
+
+        if (last_ns <= stamp_ns || last_ns - stamp_ns <= d->future_ns)
+            continue;
+        *reason = "time";
+        return np_fail(err, NP_EDATA, "samples up to %s in a message of %s: later than the input's bound on the future",
+                       np_time_format(last_ns, time), np_time_format(stamp_ns, stamp));
+    }
+    return NP_OK;
+}
+
 static enum np_status decode(struct np_decoder *decoder, const struct np_message *message,
                              struct np_blocks *blocks, const char **reason, struct np_error *err)
 {
@@ -69,6 +91,8 @@ static enum np_status decode(struct np_decoder *decoder, const struct np_message
     status = np_message_read(d->reader, message, &d->extract, reason, err);
     if (status == NP_OK)
         status = np_decoder_blocks(&d->m, message, &d->extract, reason, err);
+    if (status == NP_OK)
+        status = check_future(d, message, blocks, reason, err);
     if (status != NP_OK)
         np_blocks_clear(blocks);
     return status;
@@ -100,6 +124,7 @@ enum np_status np_decoder_open(struct np_decoder **out, const struct np_pipeline
     d->base = (struct np_decoder){.decode = decode, .close = close_decoder};
     d->m.map = &in->map;
     d->m.input = in->name;
+    d->future_ns = in->future_ns;
     d->form =
         (struct np_message_form){.format = in->format, .schema_file = in->schema_file, .registry = registry};
     status = map_wants(d, err);

@@ -1,5 +1,6 @@
 #include "pipeline/block.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,4 +94,15 @@ void np_blocks_free(struct np_blocks *blocks)
     free(blocks->times);
     free(blocks->strings);
     *blocks = (struct np_blocks){0};
+}
+
+int64_t np_block_last(const struct np_block *block)
+{
+    int64_t last = INT64_MIN;
+
+    if (block->rate_hz > 0)
+        return block->t0_ns + llround((block->n - 1) * 1e9 / block->rate_hz);
+    for (uint32_t i = 0; i < block->n; i++)
+        last = block->times[i] > last ? block->times[i] : last;
+    return last;
 }

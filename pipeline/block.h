@@ -20,6 +20,9 @@ struct np_block {
     const int64_t *times;         /* [n] when rate_hz is 0 (may be unordered); else NULL */
 };
 
+/** Time of the latest sample. */
+int64_t np_block_last(const struct np_block *block);
+
 /** What one message held. Owned by the decoder's user; arrays are reused from message to message. */
 struct np_blocks {
     size_t n, capacity;

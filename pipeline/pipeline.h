@@ -44,6 +44,7 @@ struct np_input {
     char *unit;                   /* of the samples, "" if not given */
     struct np_mapping map;
     int64_t lateness_ns, idle_ns;
+    int64_t future_ns;            /* samples later than their message's timestamp by more are a wrong clock; 0: no bound */
     int start;                    /* where to begin without a committed offset: 0 earliest, 1 latest */
     bool late_to_dead_letters;
     const struct np_node *node;   /* borrowed from the pipeline's tree */

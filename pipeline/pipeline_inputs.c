@@ -38,6 +38,9 @@ static const struct np_option input_rows[] = {
      "How far behind its stream's newest time a sample may come and still be used."},
     {"idle", NP_OPT_DURATION, INPUT(idle_ns), NULL, "30s", 1e6, 365.0 * 86400e9, NULL, false,
      "A stream silent for so long, in its partition's own time, has its windows closed."},
+    {"future", NP_OPT_DURATION, INPUT(future_ns), NULL, "1h", 0, 365.0 * 86400e9, NULL, false,
+     "A message with samples later than its own timestamp by more than this comes from a wrong clock and goes to the dead "
+     "letters, before it makes the streams beside it look silent; 0s: no bound."},
     {"start", NP_OPT_CHOICE, INPUT(start), NULL, "earliest", 0, 0, starts, false,
      "Where to begin when nothing has been committed yet."},
     {"late_to_dead_letters", NP_OPT_BOOL, INPUT(late_to_dead_letters), NULL, "false", 0, 0, NULL, false,

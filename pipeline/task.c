@@ -234,17 +234,6 @@ static enum np_status put(struct np_task *task, struct np_stream *stream, const 
     return NP_OK;
 }
 
-static int64_t block_last(const struct np_block *block)
-{
-    int64_t last = INT64_MIN;
-
-    if (block->rate_hz > 0)
-        return block->t0_ns + llround((block->n - 1) * 1e9 / block->rate_hz);
-    for (uint32_t i = 0; i < block->n; i++)
-        last = block->times[i] > last ? block->times[i] : last;
-    return last;
-}
-
 /* Just behind the last sample. Not one period behind it: where drift makes the next block begin early, its first
  * sample may still belong to the window that this block nearly fills. But behind it by more than the slack with
  * which the ring judges borders, so that a walk up to here takes the sample in. */
@@ -252,7 +241,7 @@ static int64_t block_end(const struct np_block *block)
 {
     double behind = block->rate_hz > 0 ? 2 * NP_BORDER_SLACK * 1e9 / block->rate_hz : 0;
 
-    return block_last(block) + llround(behind) + 1;
+    return np_block_last(block) + llround(behind) + 1;
 }
 
 static int64_t block_begin(const struct np_block *block)
@@ -326,7 +315,7 @@ static enum np_status feed_block(struct np_task *task, const struct np_block *bl
         return st;
     if (stream->high_ns == NP_TIME_UNSET || end_ns > stream->high_ns) {
         stream->high_ns = end_ns;
-        stream->last_ns = block_last(block);
+        stream->last_ns = np_block_last(block);
         stream->idle = false;
     }
     if (task->event_time_ns == NP_TIME_UNSET || end_ns > task->event_time_ns)

@@ -287,6 +287,44 @@ static void one_reading_and_two_arrays_carry_their_own_times(void **state)
     end(&f);
 }
 
+static void a_time_far_after_the_messages_own_timestamp_is_a_wrong_clock(void **state)
+{
+    static const struct {
+        const char *time;
+        int64_t future_ns, timestamp_ms;
+        bool good;
+    } rows[] = {
+        {"2026-03-01T12:00:00Z", 3600000000000, 1772366400000, true},    /* the same moment */
+        {"2026-03-01T12:59:58Z", 3600000000000, 1772366400000, true},    /* with the last of two samples: 12:59:59 */
+        {"2026-03-01T13:00:00Z", 3600000000000, 1772366400000, false},   /* 13:00:01 */
+        {"2099-01-01T00:00:00Z", 3600000000000, 1772366400000, false},
+        {"1999-01-01T00:00:00Z", 3600000000000, 1772366400000, true},    /* old recordings */
+        {"2099-01-01T00:00:00Z", 0, 1772366400000, true},                /* no bound */
+        {"2099-01-01T00:00:00Z", 3600000000000, -1, true},               /* a broker without timestamps */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        char text[128];
+        struct np_message message = {.topic = "t", .key = "k", .key_length = 1, .value = text,
+                                     .timestamp_ms = rows[i].timestamp_ms};
+        enum np_status status;
+
+        begin(&f, NP_FORMAT_JSON, NULL);
+        f.input.map.time = (char *)"t";
+        f.input.map.rate_hz = 1;
+        f.input.future_ns = rows[i].future_ns;
+        add_channel(&f, "U", "u");
+        open_decoder(&f, NULL);
+        message.value_length = (size_t)snprintf(text, sizeof text, "{\"t\":\"%s\",\"u\":[1,2]}", rows[i].time);
+        status = f.decoder->decode(f.decoder, &message, &f.blocks, &f.reason, &f.err);
+        if ((status == NP_OK) != rows[i].good || (!rows[i].good && strcmp(f.reason, "time") != 0))
+            fail_msg("row %zu: %s: %s", i, np_status_name(status), status == NP_OK ? "" : f.err.text);
+        end(&f);
+    }
+}
+
 static void what_is_wrong_with_a_message_is_said_in_one_word(void **state)
 {
     static const struct {
@@ -502,6 +540,7 @@ int main(void)
         cmocka_unit_test(readings_that_are_not_good_or_null_are_missing),
         cmocka_unit_test(an_array_of_channels_becomes_a_block_each),
         cmocka_unit_test(one_reading_and_two_arrays_carry_their_own_times),
+        cmocka_unit_test(a_time_far_after_the_messages_own_timestamp_is_a_wrong_clock),
         cmocka_unit_test(what_is_wrong_with_a_message_is_said_in_one_word),
         cmocka_unit_test(messages_of_the_registry_are_read_by_the_schema_they_name),
         cmocka_unit_test(result_messages_become_rows_again_with_any_earlier_columns),
