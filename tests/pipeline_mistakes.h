@@ -83,7 +83,7 @@ static const struct spoiled {
     {{{"topic: in", "topic: in put"}},
      "t:6:12: topic \"in put\"; allowed: letters, digits, \".\", \"_\" and \"-\", at most 249 in all\n"},
     {{{"    sensor: s\n", "    sensr: s\n"}},
-     "t:7:5: unknown key \"sensr\" (did you mean \"sensor\"?); allowed: time, rate, channels, channel, scale, offset, topic, format, schema_file, unit, sensor, quality, encoding, lateness, idle, start, late_to_dead_letters\n"},
+     "t:7:5: unknown key \"sensr\" (did you mean \"sensor\"?); allowed: time, rate, channels, channel, scale, offset, topic, format, schema_file, unit, sensor, quality, encoding, lateness, idle, future, start, late_to_dead_letters\n"},
     {{{"sensor: s", "sensor: a..b"}},
      "t:7:13: sensor is \"a..b\"; allowed: the path of a field, such as voltage, head.meter or readings[].value (one [] at most)\n"},
     {{{"sensor: s", "sensor: a[].b[].c"}},
