@@ -69,27 +69,68 @@ static void rest(struct np_recoverer *recoverer, int64_t ns)
     pthread_mutex_unlock(&recoverer->lock);
 }
 
+/* Waits a moment before asking the broker again; says so now and then. @return false when told to quit */
+static bool again(struct np_recoverer *recoverer, struct np_place place, int64_t *complain_ns,
+                  const struct np_error *err)
+{
+    int64_t now = np_clock_ns();
+    char name[300];
+
+    if (!*complain_ns)
+        *complain_ns = now + COMPLAIN_NS;
+    if (now > *complain_ns) {
+        np_log(NP_LOG_WARNING, "recover", "waiting for the broker", "partition=%s reason=\"%s\"",
+               np_place_text(recoverer->worker->pipeline, place, name), err->text);
+        *complain_ns = now + COMPLAIN_NS;
+    }
+    rest(recoverer, WAIT_NS);
+    return !atomic_load(&recoverer->quit);
+}
+
 /* The group's committed offset once it is stable. NP_EEND: told to quit. */
 static enum np_status barrier(struct np_recoverer *recoverer, struct np_position *position,
                               struct np_error *err)
 {
     struct np_source *source = recoverer->worker->source;
-    int64_t complain = np_clock_ns() + COMPLAIN_NS;
+    int64_t complain_ns = 0;
     enum np_status st;
-    char name[300];
 
-    while (!atomic_load(&recoverer->quit)) {
-        st = source->committed(source, position, 1, COMMITTED_TIMEOUT_MS, err);
-        if (st != NP_ERETRY)
-            return st;
-        if (np_clock_ns() > complain) {
-            np_log(NP_LOG_WARNING, "recover", "waiting for a stable offset", "partition=%s reason=\"%s\"",
-                   np_place_text(recoverer->worker->pipeline, position->place, name), err->text);
-            complain += COMPLAIN_NS;
-        }
-        rest(recoverer, WAIT_NS);
+    while ((st = source->committed(source, position, 1, COMMITTED_TIMEOUT_MS, err)) == NP_ERETRY)
+        if (!again(recoverer, position->place, &complain_ns, err))
+            return NP_EEND;
+    return st;
+}
+
+/* The newest value of each key of the place's partition of the state topic. NP_EEND: told to quit. */
+static enum np_status read_image(struct np_recoverer *recoverer, struct np_place place, struct image *image,
+                                 struct np_error *err)
+{
+    struct np_state_reader *reader = recoverer->reader;
+    int64_t complain_ns = 0;
+    enum np_status st;
+
+    while ((st = reader->read(reader, place.partition, &recoverer->quit, keep, image, err)) == NP_ERETRY) {
+        np_map_free(&image->values);
+        if (!again(recoverer, place, &complain_ns, err))
+            return NP_EEND;
     }
-    return NP_EEND;
+    return st;
+}
+
+/* Where a partition without any state begins (rule 14). NP_EEND: told to quit. */
+static enum np_status first_cut(struct np_recoverer *recoverer, struct np_recovery *recovery,
+                                struct np_error *err)
+{
+    bool latest = recoverer->worker->pipeline->inputs[recovery->place.input].start == 1;
+    struct np_state_reader *reader = recoverer->reader;
+    int64_t complain_ns = 0;
+    enum np_status st;
+
+    while ((st = reader->bound(reader, recovery->place, latest, &recovery->cut, err)) == NP_ERETRY)
+        if (!again(recoverer, recovery->place, &complain_ns, err))
+            return NP_EEND;
+    recovery->x = recovery->resume = recovery->cut;
+    return st;
 }
 
 static enum np_status take_snapshot(struct np_recovery *recovery, const struct image *image,
@@ -234,8 +275,7 @@ static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery
     if ((st = barrier(recoverer, &before, err)) != NP_OK)
         return st;
     NP_CRASH_POINT("recover.after_barrier");
-    st = recoverer->reader->read(recoverer->reader, recovery->place.partition, &recoverer->quit, keep, &image,
-                                 err);
+    st = read_image(recoverer, recovery->place, &image, err);
     NP_CRASH_POINT("recover.after_read");
     if (st == NP_OK)
         st = judge(worker, recovery, &image, before.offset, err);
@@ -243,11 +283,8 @@ static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery
     if (st == NP_OK && (st = barrier(recoverer, &after, err)) == NP_OK && after.offset != before.offset)
         st = np_fail(err, NP_ERETRY, "the committed offset went from %lld to %lld meanwhile",
                      (long long)before.offset, (long long)after.offset);
-    if (st == NP_OK && recovery->first) {
-        st = recoverer->reader->bound(recoverer->reader, recovery->place, input->start == 1, &recovery->cut,
-                                      err);
-        recovery->x = recovery->resume = recovery->cut;
-    }
+    if (st == NP_OK && recovery->first)
+        st = first_cut(recoverer, recovery, err);
     return st;
 }
 

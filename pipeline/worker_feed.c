@@ -227,6 +227,7 @@ void np_lane_run(struct np_lane_thread *lane)
         if (!n)
             continue;
         any = true;
+        part->fed_ns = now;
         feed_run(lane, part, n);
     }
     if (!any)

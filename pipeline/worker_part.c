@@ -4,7 +4,9 @@
 
 #include "pipeline/worker_lane.h"
 
-#define CUT_INTERVAL_NS 3000000000 /* how often a cut advances over input without results */
+/* A cut advances over input without results so often, or when no message has come for so long. */
+#define CUT_INTERVAL_NS 3000000000
+#define CUT_QUIET_NS    300000000
 
 /* --- epochs --- */
 
@@ -133,7 +135,8 @@ struct np_epoch *np_part_close_epoch(struct np_part *part, bool last, struct np_
     if (np_task_decisions(part->task, take_decision, part) != NP_OK)
         goto memory;
     snapshot = (last || now >= part->snapshot_due_ns) && (part->open || part->next != part->snapshot_cut);
-    if (!part->open && !last && !snapshot && (part->next == part->closed_cut || now < part->cut_due_ns))
+    if (!part->open && !last && !snapshot &&
+        (part->next == part->closed_cut || (now < part->cut_due_ns && now < part->fed_ns + CUT_QUIET_NS)))
         return NULL;
     epoch = epoch_of(part);
     if (!epoch)

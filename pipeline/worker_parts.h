@@ -70,7 +70,7 @@ struct np_part {
     uint64_t digest;
     uint32_t revision;
     struct np_revisions revisions;
-    int64_t snapshot_due_ns, cut_due_ns;
+    int64_t snapshot_due_ns, cut_due_ns, fed_ns;
     struct np_epoch *open;
     int64_t retry_at_ns, retry_wait_ns;
     struct np_task_counts counted; /* as last added to the metrics */
