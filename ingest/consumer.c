@@ -96,52 +96,46 @@ static rd_kafka_t *asker_of(struct consumer *consumer, struct np_error *err)
     return consumer->asker;
 }
 
-/* End of a partition as a number; 0 if the broker does not answer (then the seek to come decides). */
-static int64_t number_of_end(struct consumer *consumer, const char *topic, int32_t partition)
+/* Their messages go to the queue of messages. Asking for its queue also makes a partition known to the
+ * library, so that it can be paused before it is taken. */
+static void forward(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__STATE;
-    struct np_error err = {0};
-    int64_t low, high;
-
-    for (int tries = 0; tries < 3 && asker_of(consumer, &err); tries++) {
-        error =
-            rd_kafka_query_watermark_offsets(consumer->asker, topic, partition, &low, &high, CALL_TIMEOUT_MS);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return high;
-    }
-    np_log(NP_LOG_ERROR, "consumer", "end of a partition is not known", "topic=%s partition=%d reason=\"%s\"",
-           topic, (int)partition, err.text[0] ? err.text : rd_kafka_err2str(error));
-    return 0;
-}
-
-/* Takes the partitions, paused. Where to read from is not known before they are recovered; their end is the
- * one place that is always valid, and a partition that is not paused yet yields nothing old there. The end as
- * a number: to the name of it (RD_KAFKA_OFFSET_END) the client puts a question of its own, and if a seek
- * overtakes the answer, it asks again half a second later and then jumps to the end, past all that the seek
- * was for (2.8.0, rd_kafka_toppar_handle_Offset: "outdated offset response"). */
-static void take_partitions(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_error_t *error;
-
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = number_of_end(consumer, list->elems[i].topic, list->elems[i].partition);
-    if (is_cooperative(consumer)) {
-        error = rd_kafka_incremental_assign(consumer->rk, list);
-        if (error) {
-            np_log(NP_LOG_ERROR, "consumer", "assign", "reason=\"%s\"", rd_kafka_error_string(error));
-            rd_kafka_error_destroy(error);
-        }
-    } else {
-        rd_kafka_assign(consumer->rk, list);
-    }
-    rd_kafka_pause_partitions(consumer->rk, list);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_queue_t *queue =
             rd_kafka_queue_get_partition(consumer->rk, list->elems[i].topic, list->elems[i].partition);
+
         if (queue) {
             rd_kafka_queue_forward(queue, consumer->messages);
             rd_kafka_queue_destroy(queue);
         }
+    }
+}
+
+/* Takes the partitions, paused. Where to read from is not known before they are recovered. They are paused
+ * first, and taken at an offset in figures: were they taken at their end, the library's question for that end
+ * could be answered after the seek, and 500 ms later it would ask again and go to the end, past everything
+ * not read yet. At a figure without the pause, an offset out of range would leave the partition where no seek
+ * is allowed. */
+static void take_partitions(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *error;
+
+    forward(consumer, list);
+    rd_kafka_pause_partitions(consumer->rk, list);
+    for (int i = 0; i < list->cnt; i++) {
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            np_log(NP_LOG_WARNING, "consumer", "pause", "partition=%s[%d] reason=\"%s\"",
+                   list->elems[i].topic, (int)list->elems[i].partition, rd_kafka_err2str(list->elems[i].err));
+        list->elems[i].offset = 0;
+    }
+    if (!is_cooperative(consumer)) {
+        rd_kafka_assign(consumer->rk, list);
+        return;
+    }
+    error = rd_kafka_incremental_assign(consumer->rk, list);
+    if (error) {
+        np_log(NP_LOG_ERROR, "consumer", "assign", "reason=\"%s\"", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
     }
 }
 
