@@ -73,7 +73,7 @@ static struct sums sums_long(const float *x, uint32_t n)
 enum np_kernels_status NP_CPU(np_levels)(const struct np_rows *rows, struct np_level *out)
 {
     for (size_t r = 0; r < rows->n_rows; r++) {
-        const float *x = rows->x + rows->offset[r];
+        const float *x = rows->x[r];
         struct sums s = rows->n[r] < 16 ? sums_short(x, rows->n[r]) : sums_long(x, rows->n[r]);
         double largest = s.max > -s.min ? s.max : -s.min;
 

@@ -283,7 +283,7 @@ static void row_finish(struct np_spectrum_plan *plan, float *power, const struct
 static void row_call(const struct np_rows *rows, size_t r)
 {
     for (uint32_t j = 0; r < rows->n_rows && j < rows->n[r]; j += 16)
-        __builtin_prefetch(rows->x + rows->offset[r] + j, 0, 2);
+        __builtin_prefetch(rows->x[r] + j, 0, 2);
 }
 
 enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, const struct np_rows *rows,
@@ -292,7 +292,7 @@ enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, co
     struct spectrum *sp = plan->state;
 
     for (size_t r = 0; sp->split && r < rows->n_rows; r++) {
-        split_row(sp, rows->x + rows->offset[r], rows->x + rows->offset[r + 1 < rows->n_rows ? r + 1 : r]);
+        split_row(sp, rows->x[r], rows->x[r + 1 < rows->n_rows ? r + 1 : r]);
         row_finish(plan, sp->power, out, r);
     }
     for (size_t r = 0; !sp->split && r < rows->n_rows; r += LANES) {
@@ -300,7 +300,7 @@ enum np_kernels_status NP_CPU(np_spectrum_run)(struct np_spectrum_plan *plan, co
         const float *x[LANES];
 
         for (size_t i = 0; i < LANES; i++)
-            x[i] = rows->x + rows->offset[i < n_here ? r + i : r];
+            x[i] = rows->x[i < n_here ? r + i : r];
         whole_rows(sp, plan->n_samples, x);
         for (size_t i = 0; i < n_here; i++) {
             row_call(rows, r + LANES + i);

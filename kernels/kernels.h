@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NP_ROW_ALIGN 16u /* [samples]: offsets are multiples of it, and rows are padded to it */
+#define NP_ROW_ALIGN 16u     /* [samples]: rows are padded to a multiple of it */
 
-/** Rows of samples in one slab; row r is x[offset[r]] .. x[offset[r] + n[r] - 1]. Borrowed. */
+/** Rows of samples, each where it lies. Borrowed. */
 struct np_rows {
-    const float *x;       /* 64-byte aligned; NaN: missing; readable to the next multiple of NP_ROW_ALIGN */
-    const size_t *offset; /* [n_rows], [samples], multiples of NP_ROW_ALIGN */
-    const uint32_t *n;    /* [n_rows], [samples] */
+    const float *const *x;   /* [n_rows] starts of rows, any alignment. NaN: missing. A row is readable from its start up to
+                              * its length rounded up to a multiple of NP_ROW_ALIGN */
+    const uint32_t *n;       /* [n_rows], [samples] */
     size_t n_rows;
 };
 

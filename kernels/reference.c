@@ -9,7 +9,7 @@
 enum np_kernels_status np_levels_reference(const struct np_rows *rows, struct np_level *out)
 {
     for (size_t r = 0; r < rows->n_rows; r++) {
-        const float *x = rows->x + rows->offset[r];
+        const float *x = rows->x[r];
         double sum = 0.0, squares = 0.0, min = INFINITY, max = -INFINITY;
         uint32_t n = 0;
 
@@ -166,6 +166,6 @@ enum np_kernels_status np_spectrum_run_reference(struct np_spectrum_plan *plan, 
                                                  const struct np_spectrum_out *out)
 {
     for (size_t r = 0; r < rows->n_rows; r++)
-        row_run(plan, rows->x + rows->offset[r], out, r);
+        row_run(plan, rows->x[r], out, r);
     return NP_KERNELS_OK;
 }

@@ -201,7 +201,7 @@ static enum np_status make_room(struct spectrum_plan *plan, size_t n_rows)
 
 static bool row_is_finite(const struct np_rows *rows, size_t r)
 {
-    const float *x = rows->x + rows->offset[r];
+    const float *x = rows->x[r];
     float sum = 0;
 
     for (uint32_t i = 0; i < rows->n[r]; i++)

@@ -4,8 +4,7 @@
 #include "pipeline/task.h"
 
 enum {
-    row_align = 16,              /* floats: 64 bytes */
-    slab_floats = 1 << 18,       /* a batch closes at 1 MB of samples: it is still in the cache when computed */
+    slab_floats = 1 << 18,       /* a batch closes at 1 MB of samples */
     most_batches = 64,           /* kept per lane; a sensor with ever new rates must not pile up plans */
 };
 
@@ -16,13 +15,15 @@ struct np_batch {
     double rate_hz;
     void *plan;                  /* NULL: the operator cannot take this length */
     size_t n_rows, rows_capacity;
-    struct np_window *windows;   /* [rows_capacity] likewise the next three */
-    size_t *offset;
+    struct np_window *windows;   /* [rows_capacity] likewise the next four */
+    const float **x;             /* borrowed rows; NULL: in the slab, which may still move */
+    size_t *offset;              /* in the slab */
     uint32_t *n;
     float *coverage;
     struct np_value *out;        /* [rows_capacity][n columns] */
     float *slab;
     size_t slab_used, slab_capacity;
+    size_t n_samples_held;       /* of all rows */
 };
 
 static void batch_close(struct np_batch *b)
@@ -30,6 +31,7 @@ static void batch_close(struct np_batch *b)
     if (b->plan)
         b->step->op->plan_close(b->plan);
     free(b->windows);
+    free(b->x);
     free(b->offset);
     free(b->n);
     free(b->coverage);
@@ -52,11 +54,12 @@ static struct np_batch *batch_open(struct np_lane *lane, const struct np_step *s
     b->rate_hz = rate_hz;
     b->rows_capacity = rows;
     b->windows = calloc(rows, sizeof *b->windows);
+    b->x = calloc(rows, sizeof *b->x);
     b->offset = calloc(rows, sizeof *b->offset);
     b->n = calloc(rows, sizeof *b->n);
     b->coverage = calloc(rows, sizeof *b->coverage);
     b->out = calloc(rows * (step->columns.n + 1), sizeof *b->out);
-    if (!b->windows || !b->offset || !b->n || !b->coverage || !b->out)
+    if (!b->windows || !b->x || !b->offset || !b->n || !b->coverage || !b->out)
         goto no_memory;
     st = step->op->plan_open(step->conf, lane->kernels, n_samples, rate_hz, &b->plan, err);
     if (st == NP_ECONFIG)
@@ -77,7 +80,7 @@ fail:
 static enum np_status batch_run(struct np_lane *lane, struct np_batch *b, struct np_error *err)
 {
     struct np_batch_rows in = {
-        .rows = {.x = b->slab, .offset = b->offset, .n = b->n, .n_rows = b->n_rows},
+        .rows = {.x = b->x, .n = b->n, .n_rows = b->n_rows},
         .rate_hz = b->rate_hz,
         .coverage = b->coverage,
     };
@@ -85,6 +88,9 @@ static enum np_status batch_run(struct np_lane *lane, struct np_batch *b, struct
 
     if (!b->n_rows)
         return NP_OK;
+    for (size_t r = 0; r < b->n_rows; r++)
+        if (!b->x[r])
+            b->x[r] = b->slab + b->offset[r];
     st = b->step->op->run(b->plan, &in, b->out);
     if (st != NP_OK)
         np_fail(err, st, "step %s: %zu rows: %s", b->step->name, b->n_rows, np_status_text(st));
@@ -95,7 +101,7 @@ static enum np_status batch_run(struct np_lane *lane, struct np_batch *b, struct
                                     .flags = w->flags, .values = b->out + r * b->step->columns.n};
         st = np_lane_pend(lane, &record, err);
     }
-    b->n_rows = b->slab_used = 0;
+    b->n_rows = b->slab_used = b->n_samples_held = 0;
     return st;
 }
 
@@ -130,11 +136,31 @@ static struct np_batch *batch_find(struct np_lane *lane, const struct np_step *s
     return b;
 }
 
+/* Room for n_samples in the slab. @return false without memory */
+static bool slab_grow(struct np_batch *b, size_t room)
+{
+    size_t capacity = b->slab_capacity ? b->slab_capacity : 1024;
+    void *slab;
+
+    if (b->slab_used + room <= b->slab_capacity)
+        return true;
+    while (capacity < b->slab_used + room)
+        capacity *= 2;
+    if (posix_memalign(&slab, 4096, capacity * sizeof *b->slab) != 0)
+        return false;
+    if (b->slab_used)
+        memcpy(slab, b->slab, b->slab_used * sizeof *b->slab);
+    free(b->slab);
+    b->slab = slab;
+    b->slab_capacity = capacity;
+    return true;
+}
+
 enum np_status np_batch_row(struct np_lane *lane, const struct np_window *window, uint32_t n_samples, double rate_hz,
-                            float **row, struct np_error *err)
+                            const float *x, float **row, struct np_error *err)
 {
     const struct np_step *step = window->stage->step;
-    size_t room = ((size_t)n_samples + row_align - 1) / row_align * row_align;
+    size_t room = x ? 0 : ((size_t)n_samples + NP_ROW_ALIGN - 1) / NP_ROW_ALIGN * NP_ROW_ALIGN;
     bool exact = step->op->exact;
     struct np_batch *b = batch_find(lane, step, exact ? n_samples : 0, exact ? rate_hz : 0, err);
     enum np_status st;
@@ -148,32 +174,25 @@ enum np_status np_batch_row(struct np_lane *lane, const struct np_window *window
                                     .flags = window->flags | NP_FLAG_LENGTH};
         return np_lane_pend(lane, &record, err);
     }
-    if (b->n_rows == b->rows_capacity || (b->n_rows && b->slab_used + room > slab_floats)) {
+    if (b->n_rows == b->rows_capacity || (b->n_rows && b->n_samples_held + n_samples > slab_floats)) {
         st = batch_run(lane, b, err);
         if (st != NP_OK)
             return st;
     }
-    if (b->slab_used + room > b->slab_capacity) {
-        size_t capacity = b->slab_capacity ? b->slab_capacity * 2 : 1024;
-        void *slab;
-        while (capacity < b->slab_used + room)
-            capacity *= 2;
-        if (posix_memalign(&slab, 4096, capacity * sizeof *b->slab) != 0)
-            return np_fail(err, NP_ENOMEM, "step %s: a batch of %zu samples", step->name, capacity);
-        if (b->slab_used)
-            memcpy(slab, b->slab, b->slab_used * sizeof *b->slab);
-        free(b->slab);
-        b->slab = slab;
-        b->slab_capacity = capacity;
-    }
+    if (!slab_grow(b, room))
+        return np_fail(err, NP_ENOMEM, "step %s: a batch of %zu samples", step->name, b->slab_used + room);
     b->windows[b->n_rows] = *window;
+    b->x[b->n_rows] = x;
     b->offset[b->n_rows] = b->slab_used;
     b->n[b->n_rows] = n_samples;
     b->coverage[b->n_rows] = window->coverage;
-    *row = b->slab + b->slab_used;
-    memset(*row + n_samples, 0, (room - n_samples) * sizeof **row);
+    if (!x) {
+        *row = b->slab + b->slab_used;
+        memset(*row + n_samples, 0, (room - n_samples) * sizeof **row);
+    }
     b->n_rows++;
     b->slab_used += room;
+    b->n_samples_held += n_samples;
     return NP_OK;
 }
 
@@ -184,6 +203,7 @@ enum np_status np_batches_run(struct np_lane *lane, struct np_error *err)
         if (st != NP_OK)
             return st;
     }
+    np_grave_empty(&lane->grave);
     return NP_OK;
 }
 
@@ -195,6 +215,7 @@ void np_batches_forget(struct np_lane *lane, const struct np_task *task)
             if (b->windows[r].stage->stream->task == task)
                 continue;
             b->windows[kept] = b->windows[r];
+            b->x[kept] = b->x[r];
             b->offset[kept] = b->offset[r];
             b->n[kept] = b->n[r];
             b->coverage[kept++] = b->coverage[r];

@@ -26,6 +26,7 @@ void np_lane_close(struct np_lane *lane)
     free(lane->tasks);
     free(lane->fresh.items);
     free(lane->done.items);
+    np_grave_free(&lane->grave);
     np_arena_free(&lane->arena);
     free(lane);
 }

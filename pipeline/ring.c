@@ -8,6 +8,35 @@
 
 static const double drift_share = 200e-6;     /* of the block before */
 
+void np_grave_empty(struct np_grave *grave)
+{
+    for (size_t i = 0; i < grave->n; i++)
+        free(grave->items[i]);
+    grave->n = 0;
+}
+
+void np_grave_free(struct np_grave *grave)
+{
+    np_grave_empty(grave);
+    free(grave->items);
+    *grave = (struct np_grave){0};
+}
+
+static bool grave_has_room(struct np_grave *grave)
+{
+    size_t capacity = grave->capacity ? grave->capacity * 2 : 64;
+    float **more;
+
+    if (grave->n < grave->capacity)
+        return true;
+    more = realloc(grave->items, capacity * sizeof *more);
+    if (!more)
+        return false;
+    grave->items = more;
+    grave->capacity = capacity;
+    return true;
+}
+
 void np_ring_free(struct np_ring *ring)
 {
     if (!ring->readings)
@@ -88,9 +117,10 @@ enum np_put np_ring_put_block(struct np_ring *ring, const struct np_block *block
             return NP_PUT_DUPLICATE;
     if (!grow(ring, sizeof seg, (void **)&ring->segments))
         return NP_PUT_NO_MEMORY;
-    seg.x = malloc(seg.n * sizeof *seg.x);
+    seg.x = malloc(((size_t)seg.n + NP_ROW_ALIGN) * sizeof *seg.x);    /* padded: kernels may read it in place */
     if (!seg.x)
         return NP_PUT_NO_MEMORY;
+    memset(seg.x + seg.n, 0, NP_ROW_ALIGN * sizeof *seg.x);
     seg.n_nan = copy_counting_nan(seg.x, block->x, seg.n);
     memmove(ring->segments + at + 1, ring->segments + at, (ring->n - at) * sizeof seg);
     ring->segments[at] = seg;
@@ -137,12 +167,15 @@ void np_ring_drop_before(struct np_ring *ring, int64_t time_ns)
     }
     for (uint32_t i = 0; i < ring->n; i++) {
         struct np_segment *seg = &ring->segments[i];
-        if (first_at(seg, time_ns) < seg->n) {
+        if (first_at(seg, time_ns) < seg->n || (ring->grave && !grave_has_room(ring->grave))) {
             ring->segments[kept++] = *seg;
             continue;
         }
         ring->bytes -= seg->n * sizeof *seg->x;
-        free(seg->x);
+        if (ring->grave)
+            ring->grave->items[ring->grave->n++] = seg->x;
+        else
+            free(seg->x);
     }
     ring->n = kept;
 }
@@ -306,6 +339,7 @@ struct np_span np_ring_walk(const struct np_ring *ring, int64_t from_ns, int64_t
         if (skip >= j - i)
             continue;
         i += skip;
+        w.span.x = w.span.n == 0 ? seg->x + i : NULL;
         if (w.span.n == 0)
             w.span.rate_hz = seg->rate_hz;
         w.span.mixed_rates |= seg->rate_hz != w.span.rate_hz;

@@ -23,7 +23,7 @@ struct np_segment {
     double rate_hz;
     int64_t offset;               /* of the message it came in */
     uint32_t n, n_nan;
-    float *x;                     /* [n] owned */
+    float *x;                     /* [n] owned; NP_ROW_ALIGN more are readable */
 };
 
 struct np_reading {
@@ -31,7 +31,16 @@ struct np_reading {
     float value, coverage;
 };
 
+/** Samples that no ring needs any more, kept until np_grave_empty(). */
+struct np_grave {
+    size_t n, capacity;
+    float **items;
+};
+void np_grave_empty(struct np_grave *grave);
+void np_grave_free(struct np_grave *grave);
+
 struct np_ring {
+    struct np_grave *grave;       /* where dropped blocks go; NULL: freed at once */
     bool readings;                /* kind, once anything was put in */
     double rate_hz;               /* readings: rate given with them, 0 if irregular; waveform: of the latest block */
     uint32_t n, capacity;
@@ -63,6 +72,7 @@ uint32_t np_ring_count(const struct np_ring *ring);           /* blocks or readi
 struct np_span {
     uint32_t n;                   /* samples, NaN included */
     uint32_t n_nan;
+    const float *x;               /* a waveform's, where they lie in one piece; else NULL */
     uint32_t missing, duplicate;  /* samples */
     double rate_hz;               /* of the first block; readings: the ring's */
     bool mixed_rates;

@@ -269,7 +269,7 @@ static enum np_status close_window(struct np_stage *stage, int64_t watermark_ns,
     if (whole) {
         struct copy copy = {.most = n};
         struct np_expectation again = begin;
-        st = np_batch_row(task->lane, &w, n, span.rate_hz, &row, err);
+        st = np_batch_row(task->lane, &w, n, span.rate_hz, lacking ? NULL : span.x, &row, err);
         if (st == NP_OK && row) {
             copy.to = row;
             np_ring_walk(stage->ring, w.start_ns, w.end_ns, &again, false, copy_piece, &copy);

@@ -93,6 +93,7 @@ static struct np_stream *stream_open(struct np_task *task, const char *sensor, c
     if (!stream || !more)
         goto fail;
     stream->task = task;
+    stream->ring.grave = &task->lane->grave;
     stream->ordinal = (uint32_t)task->n_streams;
     stream->last_ns = stream->high_ns = NP_TIME_UNSET;
     stream->sensor = strdup(sensor);

@@ -101,6 +101,7 @@ struct np_lane {
     const struct np_kernels *kernels;
     size_t n_tasks, tasks_capacity;
     struct np_task **tasks;
+    struct np_grave grave;        /* blocks that left their rings while a batch may still read them */
     struct np_batch *batches;     /* list, latest used first */
     size_t n_batches;
     struct np_arena arena;
@@ -152,11 +153,13 @@ struct np_window {
 };
 /**
  * Adds a window to the batch of its step and shape; a full batch is computed at once.
- * @param n_samples  samples it holds; the caller writes them to *row
- * @return NP_OK and *row NULL if the operator cannot take this length: a record without values is pending instead
+ * @param n_samples  samples it holds
+ * @param x    they lie there, all of them, in a block of a ring (borrowed until the batch is computed); NULL: the caller
+ *             writes them to *row
+ * @return NP_OK; *row is NULL with x given, and if the operator cannot take this length: a record without values is pending instead
  */
 enum np_status np_batch_row(struct np_lane *lane, const struct np_window *window, uint32_t n_samples, double rate_hz,
-                            float **row, struct np_error *err);
+                            const float *x, float **row, struct np_error *err);
 /** Computes all batches that hold rows; their records go to lane->fresh. */
 enum np_status np_batches_run(struct np_lane *lane, struct np_error *err);
 void np_batches_forget(struct np_lane *lane, const struct np_task *task);

@@ -24,44 +24,47 @@ static inline double random_next(uint64_t *seed)
 struct slab {
     struct np_rows rows;
     float *x;
-    size_t *offset;
+    const float **row;
     uint32_t *n;
 };
 
 static inline void slab_close(struct slab *slab)
 {
     free(slab->x);
-    free(slab->offset);
+    free(slab->row);
     free(slab->n);
 }
 
 static inline struct slab slab_open(size_t n_rows, const uint32_t *n, size_t n_lengths)
 {
-    struct slab slab = {.offset = calloc(n_rows + 1, sizeof(size_t)),
+    struct slab slab = {.row = calloc(n_rows + 1, sizeof(float *)),
                         .n = calloc(n_rows + 1, sizeof(uint32_t))};
     size_t end = 0;
 
-    assert_non_null(slab.offset);
+    assert_non_null(slab.row);
     assert_non_null(slab.n);
     for (size_t r = 0; r < n_rows; r++) {
         slab.n[r] = n[r % n_lengths];
-        slab.offset[r] = end;
         end += (slab.n[r] + NP_ROW_ALIGN - 1) / NP_ROW_ALIGN * NP_ROW_ALIGN;
     }
     slab.x = aligned_alloc(64, end * sizeof(float) + 64);
     assert_non_null(slab.x);
     for (size_t i = 0; i < end; i++)
         slab.x[i] = i % 2 ? NAN : 1e30f;
-    for (size_t r = 0; r < n_rows; r++)
+    end = 0;
+    for (size_t r = 0; r < n_rows; r++) {
+        slab.row[r] = slab.x + end;
         for (uint32_t i = 0; i < slab.n[r]; i++)
-            slab.x[slab.offset[r] + i] = NAN;
-    slab.rows = (struct np_rows){slab.x, slab.offset, slab.n, n_rows};
+            slab.x[end + i] = NAN;
+        end += (slab.n[r] + NP_ROW_ALIGN - 1) / NP_ROW_ALIGN * NP_ROW_ALIGN;
+    }
+    slab.rows = (struct np_rows){slab.row, slab.n, n_rows};
     return slab;
 }
 
 static inline float *slab_row(const struct slab *slab, size_t r)
 {
-    return slab->x + slab->offset[r];
+    return (float *)slab->row[r];
 }
 
 static inline void slab_randomize(const struct slab *slab, uint64_t seed)

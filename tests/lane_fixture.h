@@ -32,7 +32,7 @@ static enum np_status fake_run(void *plan, const struct np_batch_rows *in, struc
 {
     (void)plan;
     for (size_t r = 0; r < in->rows.n_rows; r++) {
-        const float *x = in->rows.x + in->rows.offset[r];
+        const float *x = in->rows.x[r];
         double sum = 0;
         for (uint32_t i = 0; i < in->rows.n[r]; i++)
             sum += x[i] == x[i] ? x[i] : 0;

@@ -156,7 +156,7 @@ static void bits_are_the_same_alone_in_company_and_on_every_cpu_variant(void **s
             assert_int_equal(k->levels(&slab.rows, wanted), NP_KERNELS_OK);
         first = false;
         for (size_t r = 0; r < 64; r++) {
-            struct np_rows one = {slab.x, slab.offset + r, slab.n + r, 1};
+            struct np_rows one = {slab.rows.x + r, slab.n + r, 1};
 
             assert_int_equal(k->levels(&one, &got), NP_KERNELS_OK);
             if (memcmp(&got.rms, &wanted[r].rms, 5 * sizeof(double)) != 0)

@@ -362,10 +362,10 @@ static void check_bits(uint32_t n)
         plan = plan_open(k, n, NP_WINDOW_HANN);
         for (size_t size = 1; size <= N_ROWS; size += size < 3 ? 1 : 6)
             for (size_t begin = 0; begin < N_ROWS; begin += size) {
-                struct np_rows rows = {slab.x, offset, slab.n, N_ROWS - begin < size ? N_ROWS - begin : size};
+                struct np_rows rows = {row, slab.n, N_ROWS - begin < size ? N_ROWS - begin : size};
 
                 for (size_t i = 0; i < rows.n_rows; i++)
-                    offset[i] = slab.offset[N_ROWS - 1 - begin - i];
+                    row[i] = slab.row[N_ROWS - 1 - begin - i];
                 assert_int_equal(np_spectrum_plan_run(plan, &rows, &got.out), NP_KERNELS_OK);
                 for (size_t i = 0; i < rows.n_rows; i++) {
                     size_t r = N_ROWS - 1 - begin - i;

@@ -110,7 +110,7 @@ static void a_row_has_the_same_bits_in_any_batch(void **state)
         together = windowed.values;
         windowed.values = NULL;
         for (size_t r = 0; r < slab.rows.n_rows; r++) {
-            struct np_rows alone = {slab.x, slab.offset + r, slab.n + r, 1};
+            struct np_rows alone = {slab.rows.x + r, slab.n + r, 1};
 
             windowed_run(&windowed, &alone, RATE_HZ);
             assert_memory_equal(windowed.values, together + r * windowed.columns.n,

@@ -200,7 +200,7 @@ static void a_row_has_the_same_bits_in_any_batch(void **state)
         float amplitudes[ROWS][N / 2 + 1], peaks[ROWS][2][3];
 
         for (size_t r = 0; r < ROWS; r++) {
-            struct np_rows alone = {slab.x, slab.offset + r, slab.n + r, 1};
+            struct np_rows alone = {slab.rows.x + r, slab.n + r, 1};
 
             windowed_run(&windowed, &alone, RATE_HZ);
             memcpy(amplitudes[r], windowed_value(&windowed, 0, "amplitude")->floats, sizeof amplitudes[r]);

@@ -18,7 +18,7 @@
 struct slab {
     struct np_rows rows;
     float *x;
-    size_t *offset;
+    const float **row;
     uint32_t *n;
     size_t n_samples;
 };
@@ -34,7 +34,7 @@ static void *checked(void *p)
 
 static struct slab slab_open(uint32_t n, size_t n_rows)
 {
-    struct slab slab = {.offset = checked(calloc(n_rows, sizeof(size_t))),
+    struct slab slab = {.row = checked(calloc(n_rows, sizeof(float *))),
                         .n = checked(calloc(n_rows, sizeof(uint32_t))),
                         .n_samples = n * n_rows};
     size_t stride = (n + NP_ROW_ALIGN - 1) / NP_ROW_ALIGN * NP_ROW_ALIGN;
@@ -42,21 +42,21 @@ static struct slab slab_open(uint32_t n, size_t n_rows)
 
     slab.x = checked(aligned_alloc(64, stride * n_rows * sizeof(float)));
     for (size_t r = 0; r < n_rows; r++) {
-        slab.offset[r] = r * stride;
+        slab.row[r] = slab.x + r * stride;
         slab.n[r] = n;
     }
     for (size_t i = 0; i < stride * n_rows; i++) {
         noise = noise * 1664525u + 1013904223u;
         slab.x[i] = 325.0f * sinf((float)(i % 512) * 0.01227f) + (float)(noise >> 8) * 1e-6f;
     }
-    slab.rows = (struct np_rows){slab.x, slab.offset, slab.n, n_rows};
+    slab.rows = (struct np_rows){slab.row, slab.n, n_rows};
     return slab;
 }
 
 static void slab_close(struct slab *slab)
 {
     free(slab->x);
-    free(slab->offset);
+    free(slab->row);
     free(slab->n);
 }
 
@@ -165,7 +165,7 @@ static void fftw_work(void *context, const struct slab *slab)
     struct fftw_context *fftw = context;
 
     for (size_t r = 0; r < slab->rows.n_rows; r++)
-        fftwf_execute_dft_r2c(fftw->plan, slab->x + slab->offset[r], fftw->out);
+        fftwf_execute_dft_r2c(fftw->plan, (float *)slab->row[r], fftw->out);
 }
 #endif
 
