@@ -190,13 +190,16 @@ def test_each_record_and_row_is_there_once_after_thirty_kills(servers, database,
 def test_two_workers_share_the_partitions_and_hand_them_over(servers, database, name, netzpuls, start_netzpuls, tmp_path):
     path = write_pipeline(tmp_path, servers, database, name, "{ U1: u_l1 }", lateness="500ms")
     servers.topic(f"{name}.waves", 4)
-    first = start_netzpuls("run", path, env={"NP_WORKER": "one"})
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    for file in (one, two):      # each worker has a name of its own
+        file.write_text(path.read_text().replace("run: { ", f"run: {{ worker: {file.stem}, "))
+    first = start_netzpuls("run", one)
     first.wait_for_log("assigned")
     feed = start_netzpuls("feed", "--topic", f"{name}.waves", "--simulate", "meters=12,rate=1000Hz,block=200ms,duration=20s,seed=5",
                           "--speed", "2", "--brokers", servers.kafka, "--registry", servers.registry,
                           "--start", "2026-03-01T12:00:00Z")
     time.sleep(2)
-    second = start_netzpuls("run", path, env={"NP_WORKER": "two"})
+    second = start_netzpuls("run", two)
     time.sleep(3)
     assert first.stop() == 0, first.text
     assert feed.wait(60) == 0, feed.text
