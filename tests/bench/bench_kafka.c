@@ -1,11 +1,11 @@
 /* The load of the main benchmarks and the yardstick beside them.
  *
- *   bench_kafka fill-waveforms BROKER TOPIC MESSAGES [FROM]   20 KB float32 waveforms: 5120 samples, 200 sensors
- *   bench_kafka fill-scalars   BROKER TOPIC MESSAGES [FROM]   200-byte readings, 1000 sensors
+ *   bench_kafka fill-waveforms BROKER TOPIC MESSAGES SCHEMA   20 KB float32 waveforms: 5120 samples, 200 sensors
+ *   bench_kafka fill-scalars   BROKER TOPIC MESSAGES SCHEMA   200-byte readings, 1000 sensors
  *   bench_kafka bare           BROKER TOPIC                   a bare consumer with netzpuls' settings reads all of it
  *
- * Values are Avro bodies without a registry header, by bench_waveform.avsc and bench_scalar.avsc. FROM: first message of a
- * sequence that goes on. `bare` prints messages, bytes, wall seconds and CPU seconds. */
+ * Values are Avro in the registry's wire format, by bench_waveform.avsc and bench_scalar.avsc, registered as SCHEMA. `bare`
+ * prints messages, bytes, wall seconds and CPU seconds. */
 #include <librdkafka/rdkafka.h>
 #include <math.h>
 #include <stdint.h>
@@ -35,6 +35,13 @@ static size_t put_long(unsigned char *out, int64_t v)
     return n;
 }
 
+static size_t put_header(unsigned char *out, int32_t schema)
+{
+    for (int i = 0; i < 5; i++)
+        out[i] = i == 0 ? 0 : (unsigned char)(schema >> (8 * (4 - i)));
+    return 5;
+}
+
 static size_t put_text(unsigned char *out, const char *text, size_t length)
 {
     size_t n = put_long(out, (int64_t)length);
@@ -57,13 +64,14 @@ static rd_kafka_conf_t *conf_of(const char *broker, const char *const *settings)
 }
 
 /* {meter, t0, rate_hz, u: array<float>} */
-static size_t make_waveform(unsigned char *out, int64_t i, const float (*shape)[samples], char *key)
+static size_t make_waveform(unsigned char *out, int32_t schema, int64_t i, const float (*shape)[samples], char *key)
 {
     int sensor = (int)(i % waveform_sensors);
     int64_t t0 = start_ns + i / waveform_sensors * 200000000;
     double rate = 25600;
-    size_t n = put_text(out, key, (size_t)sprintf(key, "meter-%03d", sensor));
+    size_t n = put_header(out, schema);
 
+    n += put_text(out + n, key, (size_t)sprintf(key, "meter-%03d", sensor));
     n += put_long(out + n, t0);
     memcpy(out + n, &rate, 8);
     n += 8;
@@ -75,24 +83,25 @@ static size_t make_waveform(unsigned char *out, int64_t i, const float (*shape)[
 }
 
 /* {sensor, time, value, site, note}: 200 bytes */
-static size_t make_scalar(unsigned char *out, int64_t i, char *key)
+static size_t make_scalar(unsigned char *out, int32_t schema, int64_t i, char *key)
 {
     static const char filler[] = "a reading as it comes from the field: station 7, feeder 12, bay 3, quality good, source measured, "
                                  "calibrated last spring, next check due in autumn";
     int sensor = (int)(i % scalar_sensors);
     int64_t time_ns = start_ns + i / scalar_sensors * 10000000;
     double value = 230 + sin((double)i * 0.001) * 5;
-    size_t n = put_text(out, key, (size_t)sprintf(key, "sensor-%04d", sensor));
+    size_t n = put_header(out, schema);
 
+    n += put_text(out + n, key, (size_t)sprintf(key, "sensor-%04d", sensor));
     n += put_long(out + n, time_ns);
     memcpy(out + n, &value, 8);
     n += 8;
     n += put_text(out + n, "substation-north", 16);
-    n += put_text(out + n, filler, 200 - n - 2);
+    n += put_text(out + n, filler, 205 - n - 2);
     return n;
 }
 
-static void fill(const char *broker, const char *topic, int64_t count, int64_t from, int waveforms)
+static void fill(const char *broker, const char *topic, int64_t count, int32_t schema, int waveforms)
 {
     static const char *const settings[] = {"linger.ms", "20", "batch.size", "1000000", "batch.num.messages", "10000",
                                            "queue.buffering.max.kbytes", "200000", "queue.buffering.max.messages",
@@ -108,8 +117,8 @@ static void fill(const char *broker, const char *topic, int64_t count, int64_t f
     for (int s = 0; s < shapes; s++)
         for (int k = 0; k < samples; k++)
             shape[s][k] = (float)(325 * sin(6.283185307179586 * 50 * k / 25600 + s) + rand() % 1000 * 0.005);
-    for (int64_t i = from; i < from + count; i++) {
-        size_t n = waveforms ? make_waveform(value, i, (const float (*)[samples])shape, key) : make_scalar(value, i, key);
+    for (int64_t i = 0; i < count; i++) {
+        size_t n = waveforms ? make_waveform(value, schema, i, (const float (*)[samples])shape, key) : make_scalar(value, schema, i, key);
         int32_t partition = (int32_t)(i % (waveforms ? waveform_sensors : scalar_sensors) % 8);
         rd_kafka_resp_err_t err;
         while ((err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
@@ -183,12 +192,12 @@ static void bare(const char *broker, const char *topic)
 
 int main(int argc, char **argv)
 {
-    int64_t from = argc > 5 ? atoll(argv[5]) : 0;
+    int32_t schema = argc > 5 ? atoi(argv[5]) : 0;
 
-    if (argc >= 5 && strcmp(argv[1], "fill-waveforms") == 0)
-        fill(argv[2], argv[3], atoll(argv[4]), from, 1);
-    else if (argc >= 5 && strcmp(argv[1], "fill-scalars") == 0)
-        fill(argv[2], argv[3], atoll(argv[4]), from, 0);
+    if (argc == 6 && strcmp(argv[1], "fill-waveforms") == 0)
+        fill(argv[2], argv[3], atoll(argv[4]), schema, 1);
+    else if (argc == 6 && strcmp(argv[1], "fill-scalars") == 0)
+        fill(argv[2], argv[3], atoll(argv[4]), schema, 0);
     else if (argc == 4 && strcmp(argv[1], "bare") == 0)
         bare(argv[2], argv[3]);
     else

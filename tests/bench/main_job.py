@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The main benchmarks: waveforms through spectrum (W), scalars through rms (S), readings into PostgreSQL (P).
 
-usage: tests/bench/main_job.py [--waveforms N] [--scalars N] [--rounds N] [--only W|S|P|start|streams]
+usage: tests/bench/main_job.py [--waveforms N] [--scalars N] [--rounds N] [--only start,W,S,P,latency,slowed,streams]
 
 Starts its own broker, registry and database on loopback, fills topics with build/bench_kafka, and takes every ratio in one
 run: the yardstick (a bare consumer with the same librdkafka settings; a bare COPY BINARY) and netzpuls by turns, medians
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -27,11 +28,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 PIPELINE = """
 pipeline: {name}
 kafka: {{ brokers: "{kafka}" }}
+registry: {{ url: "{registry}" }}
 inputs:
   data:
     topic: {topic}
     format: avro
-    schema_file: {schema}
     sensor: {sensor}
     time: {{ field: {time}, unit: ns }}
     {rate}
@@ -41,7 +42,7 @@ inputs:
 steps:
   {step}
 outputs:
-  topics: {{ {out}: {{ topic: {name}.out, format: json }} }}
+  topics: {{ {out}: {name}.out }}
   {postgres}
 dead_letters: {{ topic: {name}.dead }}
 run: {{ worker: bench{http} }}
@@ -54,7 +55,7 @@ class Job:
     def __init__(self, servers, folder, name, *args, **fields):
         self.servers, self.name, self.topic = servers, name, fields["topic"]
         path = folder / f"{name}.yaml"
-        defaults = {"name": name, "kafka": servers.kafka, "postgres": "", "lateness": "2s", "http": "", "rate": ""}
+        defaults = {"name": name, "kafka": servers.kafka, "registry": servers.registry, "postgres": "", "lateness": "2s", "http": "", "rate": ""}
         path.write_text(PIPELINE.format(**{**defaults, **fields}))
         self.log = open(folder / f"{name}.log", "w")
         self.begin = time.monotonic()
@@ -104,15 +105,17 @@ def bare(servers, topic):
     return float(found[1]), float(found[2])
 
 
-def fill(servers, kind, topic, count, first=0):
-    subprocess.run([BENCH, f"fill-{kind}", servers.kafka, topic, str(count), str(first)], check=True)
+def fill(servers, kind, topic, count):
+    schema = (ROOT / f"tests/bench/bench_{kind[:-1]}.avsc").read_text()
+    number = servers.register_schema(f"{topic}-value", schema)
+    subprocess.run([BENCH, f"fill-{kind}", servers.kafka, topic, str(count), str(number)], check=True)
 
 
-WAVES = {"schema": ROOT / "tests/bench/bench_waveform.avsc", "sensor": "meter", "time": "t0", "value": "u",
+WAVES = {"sensor": "meter", "time": "t0", "value": "u",
          "rate": "rate: rate_hz", "out": "spectra",
          "step": "spectra: { operator: spectrum, input: data, window: 200ms, function: hann, "
                  "bands: { low: 0..45, mains: 45..55, rest: 55..1000 }, peaks: 5 }"}
-SCALARS = {"schema": ROOT / "tests/bench/bench_scalar.avsc", "sensor": "sensor", "time": "time", "value": "value",
+SCALARS = {"sensor": "sensor", "time": "time", "value": "value",
            "out": "levels", "step": "levels: { operator: rms, input: data, window: 1s }"}
 
 
@@ -182,18 +185,19 @@ def into_postgres(servers, folder, count, rounds):
 
 
 def first_result(servers, folder, rounds):
-    """Start of the program to the first committed result, with a backlog waiting."""
+    """Start of the program to the first committed result; the topics are there and hold a backlog."""
     topic = servers.topic("start", 8)
     fill(servers, "waveforms", topic, 4000)
     times = []
     for r in range(rounds):
-        job = Job(servers, folder, f"start-{r}", topic=topic, **WAVES)
+        out = servers.topic(f"start-{r}.out", 8)
+        servers.topic(f"start-{r}.dead", 8)
+        servers.topic(f"start-{r}.state", 8, cleanup_policy="compact")
         consumer = Consumer({"bootstrap.servers": servers.kafka, "group.id": "first", "isolation.level": "read_committed",
-                             "fetch.wait.max.ms": 10, "auto.offset.reset": "earliest", "topic.metadata.refresh.interval.ms": 50})
-        out = f"start-{r}.out"
-        while not consumer.list_topics(timeout=5).topics.get(out):
-            time.sleep(0.01)
-        consumer.assign([TopicPartition(out, p, 0) for p in range(len(consumer.list_topics(out, 5).topics[out].partitions))])
+                             "fetch.wait.max.ms": 10})
+        consumer.assign([TopicPartition(out, p, 0) for p in range(8)])
+        consumer.poll(1)
+        job = Job(servers, folder, f"start-{r}", topic=topic, **WAVES)
         while True:
             message = consumer.poll(0.05)
             if message is not None and message.error() is None:
@@ -203,6 +207,59 @@ def first_result(servers, folder, rounds):
         job.stop()
     print(f"| start | to the first committed result | median {statistics.median(times):.2f} s of {rounds}, "
           f"max {max(times):.2f} s |", flush=True)
+
+
+def metrics(port):
+    """The program's metrics: {series: value}."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+
+
+def quantile(found, name, share):
+    """A quantile of a histogram, interpolated in its bucket."""
+    buckets = sorted((float(re.search(r'le="([^"]+)"', k)[1].replace("+Inf", "inf")), v) for k, v in found.items()
+                     if k.startswith(name + "_bucket"))
+    wanted, below, count = share * buckets[-1][1], 0.0, 0.0
+    for bound, upto in buckets:
+        if upto >= wanted:
+            return below + (min(bound, 1e9) - below) * (wanted - count) / max(upto - count, 1e-9)
+        below, count = bound, upto
+    return below
+
+
+def latency(servers, folder):
+    """Sample to committed alert, under a steady load of 400 meters in real time."""
+    topic = servers.topic("latency", 8)
+    job = Job(servers, folder, "latency", topic=topic, http=', http: "127.0.0.1:29473"', **{
+        **WAVES, "time": "t0", "value": "u_l1", "rate": "rate: rate_hz\n    encoding: float32", "lateness": "0s", "out": "high",
+        "step": "levels: { operator: rms, input: data, window: 200ms }\n"
+                "  high: { operator: limit, input: levels.rms, above: 229.9, clear: 229.8 }"})
+    feed = subprocess.Popen([BINARY, "feed", "--topic", topic, "--brokers", servers.kafka, "--registry", servers.registry,
+                             "--simulate", "meters=400,rate=5120Hz,block=200ms,noise=0.5%,seed=1,duration=30s"],
+                            stdout=job.log, stderr=job.log)
+    feed.wait(120)
+    found = metrics(29473)
+    cpu = job.stat()[0]
+    job.stop()
+    name = "netzpuls_sample_to_commit_seconds"
+    print(f"| latency | 400 meters, 25 MB/s, commit every 200 ms | end of window to committed alert: p50 "
+          f"{quantile(found, name, 0.5):.2f} s, p99 {quantile(found, name, 0.99):.2f} s of {found[name + '_count']:.0f} alerts; "
+          f"{cpu:.1f} CPU s in 30 s |", flush=True)
+
+
+def slowed(servers, folder):
+    """A worker that computes slowly must still be kept busy: the share of time that its one lane works."""
+    topic = servers.topic("slowed", 8)
+    fill(servers, "waveforms", topic, 60_000)
+    job = Job(servers, folder, "slowed", "--kernels", "reference", topic=topic, http=', lanes: 1, http: "127.0.0.1:29474"', **WAVES)
+    time.sleep(4)
+    before, begin = metrics(29474), time.monotonic()
+    time.sleep(8)
+    after, seconds = metrics(29474), time.monotonic() - begin
+    busy = sum(after[k] - before[k] for k in after if k.startswith("netzpuls_stage_seconds_total")) / seconds
+    rate = sum(after[k] - before[k] for k in after if k.startswith("netzpuls_messages_total")) / seconds
+    job.stop()
+    print(f"| slowed | reference kernels, one lane | {rate:.0f} messages/s; the lane works {busy:.2f} of the time |", flush=True)
 
 
 def many_streams(servers, folder):
@@ -218,7 +275,7 @@ def main():
     parser.add_argument("--waveforms", type=int, default=100_000)
     parser.add_argument("--scalars", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="W,S,P,start,streams")
+    parser.add_argument("--only", default="start,W,S,P,latency,slowed,streams")
     args = parser.parse_args()
     wanted = args.only.split(",")
     folder = Path(tempfile.mkdtemp(prefix="netzpuls-bench."))
@@ -234,6 +291,10 @@ def main():
             against_bare(servers, folder, "S", "scalars", SCALARS, args.scalars, args.rounds)
         if "P" in wanted:
             into_postgres(servers, folder, args.scalars, args.rounds)
+        if "latency" in wanted:
+            latency(servers, folder)
+        if "slowed" in wanted:
+            slowed(servers, folder)
         if "streams" in wanted:
             many_streams(servers, folder)
     finally:
