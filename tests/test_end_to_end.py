@@ -148,14 +148,14 @@ def test_each_record_and_row_is_there_once_after_thirty_kills(servers, database,
     assert fed.returncode == 0, fed.stderr
     messages = servers.consume(f"{name}.waves")
 
-    # the same log undisturbed, in a group of its own, is the golden run
+    # the same log undisturbed, in a group of its own, with one thread and small batches, is the golden run
     golden_db = servers.database(f"{name}-golden")
     golden_name = f"{name}-golden"
     golden_path = tmp_path / "golden.yaml"
     golden_path.write_text(path.read_text().replace(f"pipeline: {name}", f"pipeline: {golden_name}")
                            .replace(f"{name}.levels", f"{golden_name}.levels").replace(f"{name}.spectra", f"{golden_name}.spectra")
                            .replace(f"{name}.alerts", f"{golden_name}.alerts").replace(f"{name}.dead", f"{golden_name}.dead")
-                           .replace(str(database[1]), str(golden_db[1])))
+                           .replace(str(database[1]), str(golden_db[1])).replace("run: { ", "run: { lanes: 1, batch_rows: 7, "))
     job = start_netzpuls("run", golden_path)
     settled(lambda: loaded(servers, golden_db, "levels"), "golden rows")
     assert job.stop() == 0, job.text
@@ -211,3 +211,38 @@ def test_two_workers_share_the_partitions_and_hand_them_over(servers, database, 
     levels = [r for r in live if "crest_factor" in r]
     assert all(r["coverage"] == 1 for r in levels if r["start_time"] > 0), [r for r in levels if r["coverage"] != 1][:3]
     assert len(levels) >= 12 * (20 * 5 - 4)
+
+
+def test_an_input_loaded_as_it_is_has_every_reading_in_a_row(servers, database, name, start_netzpuls, tmp_path):
+    path = tmp_path / "stored.yaml"
+    path.write_text(f"""
+pipeline: {name}
+kafka: {{ brokers: "{servers.kafka}" }}
+inputs:
+  outside:
+    topic: {name}.readings
+    format: json
+    sensor: station
+    time: t
+    channels: {{ temperature: temp, humidity: hum }}
+    unit: "1"
+    lateness: 0s
+    idle: 1h
+outputs:
+  postgres: {{ dsn_file: "{database[1]}", schema: grid, tables: [outside], partition: 365d }}
+dead_letters: {{ topic: {name}.dead }}
+""")
+    servers.topic(f"{name}.readings", 2)
+    readings = [{"station": f"s{i % 3}", "t": f"2026-03-01T12:{i // 60:02}:{i % 60:02}.5Z", "temp": i / 8, "hum": None if i % 5 == 0 else i}
+                for i in range(300)]
+    servers.produce(f"{name}.readings", [(r["station"], json.dumps(r)) for r in readings] + [("s0", "broken")])
+    job = start_netzpuls("run", path)
+    settled(lambda: loaded(servers, database, "outside"), "rows")
+    assert job.stop() == 0, job.text
+    rows = servers.sql("select sensor, channel, time at time zone 'UTC', value from grid.outside where value is not null "
+                       "order by time, channel desc", dsn=database[0])
+    wanted = [(r["station"], channel, datetime.fromisoformat(r["t"][:-1]), value) for r in readings
+              for channel, value in (("temperature", r["temp"]), ("humidity", r["hum"])) if value is not None]
+    assert rows == wanted
+    rejected = servers.sql("select topic, reason from grid.rejected_rows", dsn=database[0])
+    assert len(rejected) == 1 and rejected[0][0] == f"{name}.readings", rejected
