@@ -123,8 +123,10 @@ struct np_pipeline *np_pipeline_load_text(const char *text, size_t length, const
         return NULL;
     }
     pipeline->root = root;
-    pipeline->text = strndup(text, length);
-    if (!pipeline->text)
+    pipeline->text = calloc(1, length + 1);
+    if (pipeline->text)
+        memcpy(pipeline->text, text, length);
+    else
         mistakes->out_of_memory = true;
     if (root->kind != NP_NODE_MAP)
         np_mistake_add(mistakes, root,

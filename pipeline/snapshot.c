@@ -152,8 +152,10 @@ static char *take_text(struct reader *r)
 {
     uint32_t n = take_u32(r);
     const char *text = take(r, n);
-    char *copy = text ? strndup(text, n) : NULL;
+    char *copy = text ? calloc(1, (size_t)n + 1) : NULL;
 
+    if (copy)
+        memcpy(copy, text, n);
     r->failed |= !copy;
     return copy;
 }

@@ -226,15 +226,20 @@ static inline struct np_member *fake_member(struct fake_broker *fake)
 static inline void fake_events(struct fake_broker *fake)
 {
     struct np_place places[FAKE_PARTITIONS] = {{0, 0}, {0, 1}};
+    bool joins = !fake->joined, refused;
 
-    if (!fake->joined) {
-        fake->joined = true;
+    /* the callback may wait for the commit thread, so it is called without the lock */
+    pthread_mutex_lock(&fake->lock);
+    refused = !joins && fake->generation_refused == fake->generation;
+    if (joins)
         fake->generation = 1;
-        fake->events.assigned(fake->events.context, fake_member(fake), places, FAKE_PARTITIONS);
-    } else if (fake->generation_refused == fake->generation) {
+    else if (refused)
         fake->generation += fake->generation_step ? fake->generation_step : 1;
-        fake->events.assigned(fake->events.context, fake_member(fake), NULL, 0);
-    }
+    pthread_mutex_unlock(&fake->lock);
+    fake->joined = true;
+    if (joins || refused)
+        fake->events.assigned(fake->events.context, fake_member(fake), joins ? places : NULL,
+                              joins ? FAKE_PARTITIONS : 0);
 }
 
 static inline enum np_status fake_poll(struct np_source *source, struct np_delivery *out, size_t capacity,

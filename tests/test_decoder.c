@@ -459,6 +459,7 @@ static void result_messages_become_rows_again_with_any_earlier_columns(void **st
         struct registry_server server;
         struct np_schema_registry *registry = NULL;
         struct np_row_decoder *decoder = NULL;
+        char *answers[3] = {NULL};
         struct np_error err = {0};
         char url[64];
 
@@ -480,14 +481,13 @@ static void result_messages_become_rows_again_with_any_earlier_columns(void **st
             struct np_bytes bytes = {0}, schema = {0};
             struct np_value values[10];
             struct np_message message = {0};
-            char *answer = NULL;
             json_t *json;
             enum np_status status;
 
             assert_int_equal(np_record_avro_schema(&pipeline, steps[i], &schema), 0);
             json = json_pack("{s:s%}", "schema", (char *)schema.data, schema.n);
-            answer = json_dumps(json, 0);
-            server.body = answer;
+            answers[i] = json_dumps(json, 0);
+            server.body = answers[i];
             if (format) {
                 assert_int_equal(np_record_json(&record, &bytes), 0);
             } else {
@@ -520,7 +520,6 @@ static void result_messages_become_rows_again_with_any_earlier_columns(void **st
                 assert_string_equal(values[8].text, "raised");
                 assert_int_equal(values[9].i64, 99);
             }
-            free(answer);
             json_decref(json);
             np_bytes_free(&bytes);
             np_bytes_free(&schema);
@@ -528,6 +527,8 @@ static void result_messages_become_rows_again_with_any_earlier_columns(void **st
         decoder->close(decoder);
         np_schema_registry_close(registry);
         server_stop(&server);
+        for (int i = 0; i < 3; i++)
+            free(answers[i]);    /* the server's thread may have read them until now */
     }
 }
 
