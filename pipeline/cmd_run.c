@@ -10,6 +10,7 @@
 #include "ingest/decoder.h"
 #include "ingest/state_topic.h"
 #include "ingest/topic_admin.h"
+#include "pipeline/beat.h"
 #include "pipeline/cli.h"
 #include "pipeline/health.h"
 #include "pipeline/log.h"
@@ -20,7 +21,8 @@
 #include "sinks/loader_run.h"
 #endif
 
-#define TICK_MS 20    /* how often the main thread looks after the halves */
+#define TICK_MS  20              /* how often the main thread looks after the halves */
+#define STUCK_NS 60000000000     /* without a watchdog: a half that gives no sign of life for so long is stuck */
 
 enum only { ONLY_BOTH, ONLY_COMPUTE, ONLY_LOAD };
 static const char *const only_names[] = {"both", "compute", "load", NULL};
@@ -50,6 +52,7 @@ struct half {
     bool on, started;
     pthread_t thread;
     atomic_bool ready, ended;
+    struct np_beat beat;
     enum np_status status;
     struct np_error err;
 };
@@ -60,6 +63,7 @@ struct job {
     struct np_schema_registry *registry;
     struct np_metrics *metrics;
     struct half compute, load;
+    int64_t stuck_ns;    /* a beat that is older */
 };
 
 /* Set by signal handlers, so it cannot belong to the job. */
@@ -105,6 +109,7 @@ static void *compute(void *argument)
         .source_open = np_consumer_open,
         .sink_open = np_topic_sink_open,
         .reader_open = np_state_topic_open,
+        .beat = &half->beat,
     };
 
     half->status = np_worker_run(job->pipeline, &deps, &stop_asked, &half->ready, job->metrics, &half->err);
@@ -136,6 +141,7 @@ static void *load(void *argument)
         .open_row_decoder = open_row_decoder,
         .open_decoder = open_stored_decoder,
         .open_source = np_consumer_open_topics,
+        .beat = &half->beat,
     };
 
     half->status = np_loader_run(job->pipeline, &deps, &stop_asked, &half->ready, job->metrics, &half->err);
@@ -157,11 +163,23 @@ static void *load(void *argument)
 
 static enum np_health_state tell_half(const struct half *half, FILE *reasons)
 {
+    int64_t age_ns;
+
     if (!half->on)
         return NP_HEALTH_READY;
     if (half->ended) {
         fprintf(reasons, "%s: has ended\n", half->name);
         return NP_HEALTH_NOT_READY;
+    }
+    switch (np_beat_judge(&half->beat, np_beat_clock_ns(), half->job->stuck_ns, &age_ns)) {
+    case NP_BEAT_STUCK:
+        fprintf(reasons, "%s: no sign of life for %lld s\n", half->name, (long long)(age_ns / 1000000000));
+        return NP_HEALTH_STUCK;
+    case NP_BEAT_WAITS:
+        fprintf(reasons, "%s: has waited for a server for %lld s\n", half->name, (long long)(age_ns / 1000000000));
+        return NP_HEALTH_NOT_READY;
+    case NP_BEAT_GOES:
+        break;
     }
     if (!half->ready) {
         fprintf(reasons, "%s: is starting\n", half->name);
@@ -175,6 +193,8 @@ static enum np_health_state tell_state(void *context, FILE *reasons)
     const struct job *job = context;
     enum np_health_state compute_state = tell_half(&job->compute, reasons), load_state = tell_half(&job->load, reasons);
 
+    if (compute_state == NP_HEALTH_STUCK || load_state == NP_HEALTH_STUCK)
+        return NP_HEALTH_STUCK;
     if (atomic_load(&stop_asked)) {
         fprintf(reasons, "stopping\n");
         return NP_HEALTH_NOT_READY;
@@ -195,7 +215,7 @@ static enum np_status half_start(struct half *half, void *(*body)(void *), struc
     return half->started ? NP_OK : np_fail(err, NP_ENOMEM, "a thread to %s", half->name);
 }
 
-/* The first failure is what the program exits with. */
+/* The first failure is the program's last line and what it exits with. */
 static void half_join(struct half *half, enum np_status *st, struct np_error *err)
 {
     if (!half->started)
@@ -203,10 +223,12 @@ static void half_join(struct half *half, enum np_status *st, struct np_error *er
     pthread_join(half->thread, NULL);
     if (half->status == NP_OK)
         return;
-    np_log(NP_LOG_ERROR, half->name, "stopped", "status=%s reason=\"%s\"", np_status_name(half->status), half->err.text);
     if (*st == NP_OK) {
         *st = half->status;
         *err = half->err;
+    } else {
+        np_log(NP_LOG_ERROR, half->name, "stopped", "status=%s reason=\"%s\"", np_status_name(half->status),
+               half->err.text);
     }
 }
 
@@ -215,11 +237,16 @@ static bool settled(const struct half *half)
     return !half->on || half->ready;
 }
 
+static bool is_stuck(const struct half *half)
+{
+    return half->on && np_beat_judge(&half->beat, np_beat_clock_ns(), half->job->stuck_ns, NULL) == NP_BEAT_STUCK;
+}
+
 static void wait_for_end(const struct job *job)
 {
     const struct timespec tick = {.tv_nsec = TICK_MS * 1000000};
     int64_t watchdog_ms = np_notify_watchdog_ms(), since_alive_ms = 0;
-    bool told = false;
+    bool told = false, stuck = false;
 
     while (!atomic_load(&stop_asked)) {
         if (job->compute.ended || job->load.ended)
@@ -229,7 +256,12 @@ static void wait_for_end(const struct job *job)
             told = true;
         }
         since_alive_ms += TICK_MS;
-        if (watchdog_ms && since_alive_ms >= watchdog_ms / 4) {    /* ticks are late on a busy machine */
+        if (stuck != (is_stuck(&job->compute) || is_stuck(&job->load))) {
+            stuck = !stuck;
+            np_log(stuck ? NP_LOG_ERROR : NP_LOG_INFO, "run", stuck ? "no sign of life" : "goes on again", "half=%s",
+                   is_stuck(&job->compute) ? "compute" : is_stuck(&job->load) ? "load" : "both");
+        }
+        if (watchdog_ms && !stuck && since_alive_ms >= watchdog_ms / 4) {    /* ticks are late on a busy machine */
             np_notify_alive();
             since_alive_ms = 0;
         }
@@ -286,6 +318,7 @@ static enum np_exit run(const void *conf_in, int n_arguments, char **arguments)
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     job.pipeline = pipeline;
+    job.stuck_ns = np_notify_watchdog_ms() ? 2 * np_notify_watchdog_ms() * 1000000 : STUCK_NS;
     job.compute = (struct half){.job = &job, .name = "compute", .on = conf->only != ONLY_LOAD};
     job.load = (struct half){.job = &job, .name = "load", .on = conf->only != ONLY_COMPUTE && pipeline->postgres.on};
     job.metrics = np_metrics_open();

@@ -378,6 +378,7 @@ static void poll_until_stop(struct poller *poller)
         bool full = atomic_load(&worker->buffered) > poller->room;
         size_t n = 0;
 
+        np_beat_give(worker->deps->beat, false);
         take_recovered(poller);
         if (worker->source->poll(worker->source, poller->deliveries, full ? 0 : POLL_CAPACITY, &n,
                                  full ? FULL_MS : POLL_MS, &error) != NP_OK)

@@ -9,6 +9,7 @@
 #ifndef NP_WORKER_H
 #define NP_WORKER_H
 
+#include "pipeline/beat.h"
 #include "pipeline/broker.h"
 #include "pipeline/metrics.h"
 
@@ -35,6 +36,7 @@ struct np_worker_deps {
                                 struct np_error *err);
     enum np_status (*reader_open)(struct np_state_reader **out, const struct np_pipeline *pipeline,
                                   struct np_error *err);
+    struct np_beat *beat; /* of the polling thread; or NULL */
 };
 
 /**

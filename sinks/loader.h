@@ -6,6 +6,7 @@
 #ifndef NP_LOADER_H
 #define NP_LOADER_H
 
+#include "pipeline/beat.h"
 #include "pipeline/block.h"
 #include "pipeline/broker.h"
 #include "pipeline/metrics.h"
@@ -28,6 +29,7 @@ struct np_loader_deps {
     enum np_status (*open_source)(struct np_source **out, const struct np_pipeline *pipeline,
                                   const char *group, const char *const *topics, size_t n_topics,
                                   const struct np_source_events *events, struct np_error *err);
+    struct np_beat *beat;    /* of np_loader_run(); or NULL */
     int64_t (*now_ns)(void); /* the clock, to tell absurd times; NULL: the system's */
 };
 

@@ -38,6 +38,7 @@ struct run {
     const struct np_pipeline *pipeline;
     struct np_loader *loader;
     struct np_source *source;
+    struct np_beat *beat;
     const char *const *topics;
     bool joined; /* the group has given partitions, perhaps none */
     size_t n_parts;
@@ -201,8 +202,10 @@ static void start_part(struct run *run, struct part *part)
 
     if (status == NP_OK) {
         state = (struct np_source_state){id_text(facts.topic_id, id), facts.start, facts.end};
+        np_beat_give(run->beat, true);
         status = np_loader_cut(run->loader, run->topics[part->place.input], part->place.partition, &state,
                                &cut, &err);
+        np_beat_give(run->beat, false);
     } else {
         status = NP_ERETRY; /* the broker's affairs are never the end of the loader */
     }
@@ -232,8 +235,10 @@ static void write_part(struct run *run, struct part *part)
 
     for (size_t i = 0; i < part->n; i++)
         run->source->view(run->source, &part->items[i], &run->messages[i]);
+    np_beat_give(run->beat, true);
     status = np_loader_write(run->loader, run->topics[part->place.input], part->place.partition,
                              run->messages, part->n, part->next, &err);
+    np_beat_give(run->beat, false);
     if (status != NP_OK) {
         judge(run, part, status, &err);
         return;
@@ -353,8 +358,10 @@ static void work(struct run *run, const atomic_bool *stop, atomic_bool *ready)
     while (run->status == NP_OK && !atomic_load(stop)) {
         struct np_error err;
         size_t n;
-        enum np_status status = run->source->poll(run->source, run->taken, POLL_MESSAGES, &n, wait, &err);
+        enum np_status status;
 
+        np_beat_give(run->beat, false);
+        status = run->source->poll(run->source, run->taken, POLL_MESSAGES, &n, wait, &err);
         if (status != NP_OK) {
             run->status = np_fail(run->err, status, "%s", err.text);
             return;
@@ -407,7 +414,7 @@ enum np_status np_loader_run(const struct np_pipeline *pipeline, const struct np
                              const atomic_bool *stop, atomic_bool *ready, struct np_metrics *metrics,
                              struct np_error *err)
 {
-    struct run run = {.pipeline = pipeline, .err = err};
+    struct run run = {.pipeline = pipeline, .beat = deps->beat, .err = err};
     struct np_maintainer *maintainer = NULL;
     struct np_error ignored;
     int64_t age_ms = pipeline->run.commit_ns / 1000000;
