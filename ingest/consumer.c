@@ -486,6 +486,8 @@ enum np_status np_consumer_open_topics(struct np_source **out, const struct np_p
         {"session.timeout.ms", session},
         {"heartbeat.interval.ms", heartbeat},
         {"fetch.queue.backoff.ms", "10"},
+        /* 5 minutes by default: so long a loader would not see that its topics have been made */
+        {"topic.metadata.refresh.interval.ms", "3000"},
         {"queued.min.messages", "1000000"},
         {"queued.max.messages.kbytes", queued},
         {"fetch.max.bytes", "1048576"},
