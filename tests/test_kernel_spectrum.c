@@ -342,7 +342,8 @@ static void check_bits(uint32_t n)
     enum { N_ROWS = 21 };
     struct slab slab = slab_open(N_ROWS, &n, 1);
     struct results wanted = results_open(N_ROWS, n), got = results_open(N_ROWS, n);
-    size_t n_bins = n / 2 + 1, offset[N_ROWS];
+    size_t n_bins = n / 2 + 1;
+    const float *row[N_ROWS];
     bool first = true;
 
     slab_randomize(&slab, n);
