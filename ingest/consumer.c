@@ -26,6 +26,7 @@ struct consumer {
     rd_kafka_topic_t **topics; /* per input: as last seen in a message */
     rd_kafka_message_t **batch;
     size_t batch_capacity;
+    bool cooperative; /* as last seen */
     bool left;
 };
 
@@ -81,7 +82,11 @@ static size_t places_of(struct consumer *consumer, const rd_kafka_topic_partitio
 
 static bool is_cooperative(struct consumer *consumer)
 {
-    return strcmp(rd_kafka_rebalance_protocol(consumer->rk), "COOPERATIVE") == 0;
+    const char *protocol = rd_kafka_rebalance_protocol(consumer->rk);
+
+    if (protocol) /* NULL once the group is being left (2.8.0) */
+        consumer->cooperative = strcmp(protocol, "COOPERATIVE") == 0;
+    return consumer->cooperative;
 }
 
 /* Questions go by a handle of their own: on the consumer's connections they would wait behind a fetch that
@@ -210,7 +215,9 @@ static void take_error(struct consumer *consumer, const rd_kafka_message_t *mess
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        if (input < 0)
+        /* without an offset it is about the topic, which may be made later, and the partition means nothing
+         */
+        if (input < 0 || (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && message->offset < 0))
             break;
         np_fail(&error, NP_ESTOP, "%s[%d] offset %lld: %s", rd_kafka_topic_name(message->rkt),
                 (int)message->partition, (long long)message->offset, text);
