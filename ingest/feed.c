@@ -56,7 +56,7 @@ static enum np_status check_topic(struct np_feed *feed, struct np_error *err)
         return np_fail(err, NP_ERETRY, "kafka: no answer from %s within %d s: %s",
                        feed->options->kafka->brokers, CONNECT_MS / 1000, rd_kafka_err2str(error));
     if (metadata->topic_cnt != 1 || metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        st = np_fail(err, NP_ERETRY, "kafka: topic %s: %s (create it first)", feed->options->topic,
+        st = np_fail(err, NP_ECONFIG, "kafka: topic %s: %s (create it first)", feed->options->topic,
                      metadata->topic_cnt == 1 ? rd_kafka_err2str(metadata->topics[0].err) : "unknown");
     rd_kafka_metadata_destroy(metadata);
     return st;

@@ -109,7 +109,7 @@ def test_mistakes_are_one_line_with_exit_1_and_failures_with_exit_2(servers, nam
         (("--topic", topic, *brokers, tmp_path / "none.csv"), 1, "none.csv: No such file"),
         (("--topic", topic, *brokers, broken), 1,
          'broken.csv:3: column 2 (u): "volts" is not a finite number'),
-        (("--topic", f"{name}-unknown", *brokers, "--simulate", "meters=1"), 2, "create it first"),
+        (("--topic", f"{name}-unknown", *brokers, "--simulate", "meters=1"), 1, "create it first"),
         (("--topic", topic, "--brokers", "127.0.0.1:1", "--simulate", "meters=1"), 2,
          "no answer from 127.0.0.1:1"),
         (("--topic", topic, *brokers, "--registry", "http://127.0.0.1:1", "--simulate", "meters=1"), 2,
