@@ -141,3 +141,9 @@ enum np_status np_decoder_open(struct np_decoder **out, const struct np_pipeline
         close_decoder(&d->base);
     return status;
 }
+
+enum np_status np_decoder_fits(const struct np_decoder *decoder, const struct np_avro_schema *writer,
+                               struct np_error *err)
+{
+    return np_message_reader_fits(((const struct mapping_decoder *)decoder)->reader, writer, err);
+}

@@ -24,6 +24,11 @@
 enum np_status np_decoder_open(struct np_decoder **out, const struct np_pipeline *pipeline, int input,
                                struct np_schema_registry *registry, struct np_error *err);
 
+/** Whether a decoder of np_decoder_open() could read messages of that writer schema. @return NP_OK;
+ * NP_ECONFIG: err says why not; NP_ENOMEM */
+enum np_status np_decoder_fits(const struct np_decoder *decoder, const struct np_avro_schema *writer,
+                               struct np_error *err);
+
 /**
  * Reads the messages of a step's topic back.
  * @param pipeline, registry  as above; messages are as np_record_avro() or np_record_json() wrote them, with

@@ -121,6 +121,17 @@ static enum np_status learn(struct np_message_reader *reader, int32_t id, struct
     return NP_OK;
 }
 
+enum np_status np_message_reader_fits(const struct np_message_reader *reader,
+                                      const struct np_avro_schema *writer, struct np_error *err)
+{
+    struct np_avro_plan *plan = NULL;
+    enum np_status status =
+        np_avro_plan_open(&plan, writer, reader->schema, reader->wants, reader->n_wants, err);
+
+    np_avro_plan_close(plan);
+    return status;
+}
+
 static enum np_status find_plan(struct np_message_reader *reader, int32_t id,
                                 const struct np_avro_plan **plan, const char **reason, struct np_error *err)
 {

@@ -31,6 +31,9 @@ enum np_status np_message_reader_open(struct np_message_reader **out, const stru
  */
 enum np_status np_message_read(struct np_message_reader *reader, const struct np_message *message,
                                struct np_extract *extract, const char **reason, struct np_error *err);
+/** @return whether messages of that writer schema could be read: NP_OK; NP_ECONFIG; NP_ENOMEM */
+enum np_status np_message_reader_fits(const struct np_message_reader *reader,
+                                      const struct np_avro_schema *writer, struct np_error *err);
 /** Frees what the last message left in the extract. */
 void np_message_release(struct np_extract *extract);
 void np_message_reader_close(struct np_message_reader *reader); /* accepts NULL */

@@ -58,6 +58,7 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
 {
     struct np_schema_registry *registry;
     struct curl_slist *more;
+    const char *host;
     enum np_status status;
 
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
@@ -65,6 +66,10 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
                        "registry: url is \"%s\"; allowed is http://HOST:PORT or https://HOST:PORT, with a "
                        "path if there is one",
                        url);
+    host = strstr(url, "://") + 3;
+    if (memchr(host, '@', strcspn(host, "/"))) /* it would be printed with each error */
+        return np_fail(err, NP_ECONFIG,
+                       "registry: the url holds a name or password, which is not allowed there");
     registry = calloc(1, sizeof *registry);
     if (!registry)
         return np_fail(err, NP_ENOMEM, "registry");
@@ -323,49 +328,157 @@ enum np_status np_schema_registry_get(struct np_schema_registry *registry, int32
     return status;
 }
 
+/* --- by subject --- */
+
+/* URL with the subject's name in it. @return given, or NULL without memory */
+static char *subject_url(struct np_schema_registry *registry, const char *before, const char *subject,
+                         const char *behind)
+{
+    char *escaped = curl_easy_escape(registry->curl, subject, 0), *url = NULL;
+
+    if (!escaped || asprintf(&url, "%s%s%s%s", registry->url, before, escaped, behind) < 0)
+        url = NULL;
+    curl_free(escaped);
+    return url;
+}
+
+/* The status of an answer that is neither 200 nor 404: what the user can mend, and what passes. */
+static enum np_status status_of(long code)
+{
+    return code >= 500 || code == 429 || code == 408 ? NP_ERETRY : NP_ECONFIG;
+}
+
+static enum np_status latest_id(struct np_schema_registry *registry, const char *subject, int32_t *id,
+                                struct np_error *err)
+{
+    char *url = subject_url(registry, "/subjects/", subject, "/versions/latest");
+    json_t *answer, *number;
+    enum np_status status;
+    long code = 0;
+
+    if (!url)
+        return np_fail(err, NP_ENOMEM, "registry");
+    status = ask(registry, url, NULL, &code, err);
+    free(url);
+    if (status != NP_OK)
+        return status;
+    if (code == 404)
+        return np_fail(err, NP_EEND, "registry %s has no subject %s", registry->url, subject);
+    if (code != 200)
+        return refused(registry, status_of(code), subject, code, err);
+    answer = json_loadb((const char *)registry->answer.data, registry->answer.n, 0, NULL);
+    number = json_object_get(answer, "id");
+    if (json_is_integer(number))
+        *id = (int32_t)json_integer_value(number);
+    else
+        status =
+            np_fail(err, NP_ECONFIG,
+                    "registry %s: subject %s: the answer holds no id; is the URL that of a registry with "
+                    "the Confluent API?",
+                    registry->url, subject);
+    json_decref(answer);
+    return status;
+}
+
+enum np_status np_schema_registry_latest(struct np_schema_registry *registry, const char *subject,
+                                         int32_t *id, const struct np_avro_schema **schema,
+                                         struct np_error *err)
+{
+    enum np_status status;
+
+    pthread_mutex_lock(&registry->mutex);
+    status = latest_id(registry, subject, id, err);
+    pthread_mutex_unlock(&registry->mutex);
+    return status == NP_OK ? np_schema_registry_get(registry, *id, schema, err) : status;
+}
+
 /* --- registering --- */
+
+#define NO_FIT                                                                                               \
+    "the schema does not fit the earlier ones of its subject (take another topic, or change the subject's "  \
+    "compatibility)"
+
+/* Puts {"schema": text} to a URL of the subject. @param answer  given, of HTTP 200; else NULL */
+static enum np_status put_schema(struct np_schema_registry *registry, char *url, const char *schema,
+                                 size_t length, long *code, json_t **answer, struct np_error *err)
+{
+    json_t *body = json_pack("{s:s%}", "schema", schema, length);
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct np_bytes bytes = {(unsigned char *)text, text ? strlen(text) : 0, 0};
+    enum np_status status =
+        url && text ? ask(registry, url, &bytes, code, err) : np_fail(err, NP_ENOMEM, "registry");
+
+    if (status == NP_OK && *code == 200)
+        *answer = json_loadb((const char *)registry->answer.data, registry->answer.n, 0, NULL);
+    json_decref(body);
+    free(text);
+    free(url);
+    return status;
+}
+
+static enum np_status name_subject(const char *subject, enum np_status status, struct np_error *err)
+{
+    struct np_error first;
+
+    if (status != NP_ECONFIG || !err)
+        return status;
+    first = *err;
+    return np_fail(err, status, "subject %s: %.900s", subject, first.text);
+}
 
 static enum np_status register_locked(struct np_schema_registry *registry, const char *subject,
                                       const char *schema, size_t length, int32_t *id, struct np_error *err)
 {
-    json_t *body = json_pack("{s:s%}", "schema", schema, length), *answer = NULL, *number;
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL, *escaped = NULL, *url = NULL;
-    struct np_bytes bytes = {(unsigned char *)text, text ? strlen(text) : 0, 0};
-    enum np_status status = np_fail(err, NP_ENOMEM, "registry");
+    char *url = subject_url(registry, "/subjects/", subject, "/versions");
+    json_t *answer = NULL, *number;
     long code = 0;
+    enum np_status status = put_schema(registry, url, schema, length, &code, &answer, err);
 
-    escaped = curl_easy_escape(registry->curl, subject, 0);
-    if (!text || !escaped || asprintf(&url, "%s/subjects/%s/versions", registry->url, escaped) < 0) {
-        url = NULL;
-        goto done;
-    }
-    status = ask(registry, url, &bytes, &code, err);
     if (status != NP_OK)
-        goto done;
-    answer = json_loadb((const char *)registry->answer.data, registry->answer.n, 0, NULL);
+        return status;
     number = json_object_get(answer, "id");
-    if (code == 200 && json_is_integer(number))
+    if (json_is_integer(number))
         *id = (int32_t)json_integer_value(number);
     else if (code == 409)
-        status = refused(registry, NP_ECONFIG,
-                         "the schema does not fit the earlier ones of its subject (take another topic, "
-                         "or change the subject's compatibility)",
-                         code, err);
-    else if (code >= 500 || code == 429 || code == 408 || code == 200)
+        status = refused(registry, NP_ECONFIG, NO_FIT, code, err);
+    else if (code == 200 || status_of(code) == NP_ERETRY)
         status = refused(registry, NP_ERETRY, "the schema could not be registered", code, err);
     else
         status = refused(registry, NP_ECONFIG, "the schema was refused", code, err);
-    if (status == NP_ECONFIG && err) {
-        struct np_error first = *err;
-
-        np_fail(err, status, "subject %s: %.900s", subject, first.text);
-    }
-done:
     json_decref(answer);
-    json_decref(body);
-    free(text);
-    curl_free(escaped);
-    free(url);
+    return name_subject(subject, status, err);
+}
+
+static enum np_status fits_locked(struct np_schema_registry *registry, const char *subject,
+                                  const char *schema, size_t length, struct np_error *err)
+{
+    char *url = subject_url(registry, "/compatibility/subjects/", subject, "/versions/latest?verbose=true");
+    json_t *answer = NULL, *compatible;
+    const char *why;
+    long code = 0;
+    enum np_status status = put_schema(registry, url, schema, length, &code, &answer, err);
+
+    if (status != NP_OK || code == 404) /* nothing is registered yet: anything fits */
+        return status;
+    compatible = json_object_get(answer, "is_compatible");
+    why = json_string_value(json_array_get(json_object_get(answer, "messages"), 0));
+    if (json_is_false(compatible))
+        status = np_fail(err, NP_ECONFIG, "registry %s: %s%s%.300s", registry->url, NO_FIT, why ? ": " : "",
+                         why ? why : "");
+    else if (!json_is_true(compatible))
+        status = refused(registry, status_of(code), "no answer to whether the schema fits", code, err);
+    json_decref(answer);
+    return name_subject(subject, status, err);
+}
+
+enum np_status np_schema_registry_fits(struct np_schema_registry *registry, const char *subject,
+                                       const char *schema, size_t length, struct np_error *err)
+{
+    enum np_status status;
+
+    pthread_mutex_lock(&registry->mutex);
+    status = fits_locked(registry, subject, schema, length, err);
+    pthread_mutex_unlock(&registry->mutex);
     return status;
 }
 

@@ -29,6 +29,22 @@ enum np_status np_schema_registry_open(struct np_schema_registry **out, const ch
 enum np_status np_schema_registry_get(struct np_schema_registry *registry, int32_t id,
                                       const struct np_avro_schema **schema, struct np_error *err);
 /**
+ * The latest Avro schema of a subject.
+ * @param schema  borrowed for the life of the registry
+ * @return NP_OK; NP_EEND: it knows no such subject; NP_EDATA: no Avro schema that can be used; NP_ECONFIG:
+ * the login is refused; NP_ERETRY; NP_ENOMEM
+ */
+enum np_status np_schema_registry_latest(struct np_schema_registry *registry, const char *subject,
+                                         int32_t *id, const struct np_avro_schema **schema,
+                                         struct np_error *err);
+/**
+ * Asks whether a schema could be registered, and registers nothing.
+ * @return NP_OK: also if the subject is new; NP_ECONFIG: it does not fit, or the login is refused; NP_ERETRY;
+ * NP_ENOMEM
+ */
+enum np_status np_schema_registry_fits(struct np_schema_registry *registry, const char *subject,
+                                       const char *schema, size_t length, struct np_error *err);
+/**
  * Registers a schema under a subject ("grid.levels-value"), or finds the id it already has there.
  * @return NP_OK; NP_ECONFIG: it is incompatible, invalid or the login is refused, err says why in one line;
  *         NP_ERETRY; NP_ENOMEM

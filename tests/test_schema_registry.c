@@ -193,6 +193,80 @@ static void a_url_that_is_none_is_a_mistake(void **state)
     assert_null(registry);
 }
 
+static void the_latest_schema_of_a_subject_is_kept_by_its_id_and_a_new_subject_is_told_apart(void **state)
+{
+    struct fixture f;
+    const struct np_avro_schema *schema = NULL;
+    int32_t id = 0;
+
+    (void)state;
+    open_all(&f, NULL, NULL);
+    f.server.code = 404;
+    f.server.body = "{\"error_code\": 40401}";
+    assert_int_equal(np_schema_registry_latest(f.registry, "a b-value", &id, &schema, &f.err), NP_EEND);
+    assert_non_null(strstr(f.server.request, "GET /apis/ccompat/v7/subjects/a%20b-value/versions/latest "));
+    f.server.code = 401;
+    assert_int_equal(np_schema_registry_latest(f.registry, "s", &id, &schema, &f.err), NP_ECONFIG);
+    f.server.code = 503;
+    assert_int_equal(np_schema_registry_latest(f.registry, "s", &id, &schema, &f.err), NP_ERETRY);
+    f.server.code = 200;
+    f.server.body = "[]";
+    assert_int_equal(np_schema_registry_latest(f.registry, "s", &id, &schema, &f.err), NP_ECONFIG);
+    f.server.body = "{\"id\": 9, \"version\": 2, \"schema\": \"\\\"long\\\"\"}";
+    assert_int_equal(np_schema_registry_latest(f.registry, "s", &id, &schema, &f.err), NP_OK);
+    assert_int_equal(id, 9);
+    assert_int_equal(schema->root->kind, NP_AVRO_LONG);
+    close_all(&f);
+}
+
+static void whether_a_schema_fits_is_asked_without_registering_it(void **state)
+{
+    static const struct {
+        int code;
+        const char *body;
+        enum np_status status;
+        const char *text;
+    } rows[] = {
+        {200, "{\"is_compatible\": true}", NP_OK, NULL},
+        {404, "{\"error_code\": 40401}", NP_OK, NULL},
+        {200, "{\"is_compatible\": false, \"messages\": [\"field u is gone\"]}", NP_ECONFIG,
+         "subject s: registry http://127.0.0.1:"},
+        {200, "{\"is_compatible\": false, \"messages\": [\"field u is gone\"]}", NP_ECONFIG,
+         "compatibility): field u is gone"},
+        {200, "{\"is_compatible\": false}", NP_ECONFIG, "does not fit the earlier ones of its subject"},
+        {422, "{\"message\": \"no schema\"}", NP_ECONFIG, "HTTP 422: no schema"},
+        {401, "{}", NP_ECONFIG, "user and password of the registry section"},
+        {500, "{}", NP_ERETRY, "HTTP 500"},
+    };
+    struct fixture f;
+
+    (void)state;
+    open_all(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        f.server.code = rows[i].code;
+        f.server.body = rows[i].body;
+        f.err = (struct np_error){0};
+        assert_int_equal(np_schema_registry_fits(f.registry, "s", "\"int\"", 5, &f.err), rows[i].status);
+        assert_non_null(
+            strstr(f.server.request, "POST /apis/ccompat/v7/compatibility/subjects/s/versions/latest"));
+        if (rows[i].text && !strstr(f.err.text, rows[i].text))
+            fail_msg("row %zu: \"%s\" is not in \"%s\"", i, rows[i].text, f.err.text);
+    }
+    close_all(&f);
+}
+
+static void a_url_with_a_password_is_refused_and_not_shown(void **state)
+{
+    struct np_schema_registry *registry;
+    struct np_error err = {0};
+
+    (void)state;
+    assert_int_equal(np_schema_registry_open(&registry, "http://me:hush@host", NULL, NULL, &err), NP_ECONFIG);
+    assert_null(strstr(err.text, "hush"));
+    assert_int_equal(np_schema_registry_open(&registry, "http://host/a@b", NULL, NULL, &err), NP_OK);
+    np_schema_registry_close(registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +278,9 @@ int main(void)
         cmocka_unit_test(a_schema_is_registered_under_its_subject),
         cmocka_unit_test(a_refused_schema_is_one_clear_line),
         cmocka_unit_test(a_url_that_is_none_is_a_mistake),
+        cmocka_unit_test(the_latest_schema_of_a_subject_is_kept_by_its_id_and_a_new_subject_is_told_apart),
+        cmocka_unit_test(whether_a_schema_fits_is_asked_without_registering_it),
+        cmocka_unit_test(a_url_with_a_password_is_refused_and_not_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
