@@ -1,18 +1,13 @@
-#ifdef NP_KAFKA
-#include "ingest/topic_admin.h"
-#endif
 #include "pipeline/cli.h"
+#include "pipeline/connect_check.h"
 #include "pipeline/pipeline.h"
-#ifdef NP_POSTGRES
-#include "sinks/pg_tables.h"
-#endif
 
 struct check_conf {
     bool connect, schema, markdown;
 };
 static const struct np_option check_flags[] = {
     {"connect", NP_OPT_BOOL, offsetof(struct check_conf, connect), NULL, "false", 0, 0, NULL, false,
-     "Also ask the broker for the topics, and compare the result columns with the tables in the database."},
+     "Also ask broker, registry and database, and compare topics, schemas and tables with the file."},
     {"schema", NP_OPT_BOOL, offsetof(struct check_conf, schema), NULL, "false", 0, 0, NULL, false,
      "Print the JSON Schema of pipeline files instead, for editors that complete and mark them."},
     {"markdown", NP_OPT_BOOL, offsetof(struct check_conf, markdown), NULL, "false", 0, 0, NULL, false,
@@ -20,26 +15,15 @@ static const struct np_option check_flags[] = {
     {0},
 };
 
-/* What only the servers can tell. @return false if anything is wrong */
-static bool check_servers(const char *path, const struct np_pipeline *pipeline)
+static enum np_exit connect_check(const struct np_pipeline *pipeline, const char *path)
 {
-    struct np_mistakes mistakes = {.file = path};
-    bool good;
-
 #ifdef NP_KAFKA
-    struct np_error err;
-
-    if (np_topics_look(pipeline, &err) != NP_OK)
-        np_mistake_add(&mistakes, np_node_get(pipeline->root, "kafka"), "%s", err.text);
+    return np_connect_check(pipeline, path);
+#else
+    (void)pipeline, (void)path;
+    fputs("netzpuls check: --connect: this build has no Kafka (NP_KAFKA)\n", stderr);
+    return NP_EXIT_MISTAKE;
 #endif
-#ifdef NP_POSTGRES
-    if (pipeline->postgres.on)
-        np_pg_tables_check(pipeline, &mistakes);
-#endif
-    good = mistakes.n == 0;
-    np_mistakes_print(&mistakes, stderr);
-    np_mistakes_free(&mistakes);
-    return good;
 }
 
 static enum np_exit check(const void *conf, int n_arguments, char **arguments)
@@ -59,9 +43,9 @@ static enum np_exit check(const void *conf, int n_arguments, char **arguments)
         return NP_EXIT_MISTAKE;
     }
     pipeline = np_cli_pipeline(arguments[0], flags->connect, &status);
-    if (pipeline && flags->connect && !check_servers(arguments[0], pipeline))
-        status = NP_EXIT_MISTAKE;
-    else if (pipeline)
+    if (pipeline && flags->connect)
+        status = connect_check(pipeline, arguments[0]);
+    if (pipeline && status == NP_EXIT_OK)
         printf("%s: ok: %zu input%s, %zu step%s\n", arguments[0], pipeline->n_inputs,
                pipeline->n_inputs == 1 ? "" : "s", pipeline->n_steps, pipeline->n_steps == 1 ? "" : "s");
     np_pipeline_free(pipeline);
@@ -74,7 +58,8 @@ const struct np_command np_cmd_check = {
     .max_arguments = 1,
     .help = "Says everything that is wrong with a pipeline file.",
     .text = "Each mistake is one line on stderr: FILE:LINE:COLUMN: what is wrong, and what is allowed.\n"
-            "Without --connect nothing is connected to. Environment variables that the file names must be set.\n\n"
+            "Without --connect nothing is connected to. With it, a server that does not answer is a line, too; if\n"
+            "that is all that is wrong, the exit status is 2. Nothing is made or changed. Environment variables that the file names must be set.\n\n"
             "  netzpuls check feeder.yaml\n"
             "  netzpuls check --connect feeder.yaml\n"
             "  netzpuls check --schema > pipeline.schema.json\n",

@@ -270,6 +270,23 @@ static enum np_status compare(const struct np_pg_tables *tables, const struct np
     return NP_OK;
 }
 
+/* @return NP_OK: column i is there; NP_EDATA: it can be added; NP_ECONFIG: it should be there */
+static enum np_status lacks(const struct np_pg_tables *tables, const struct np_pg_table *table,
+                            const struct np_pg_rows *rows, size_t i, struct np_error *err)
+{
+    const struct np_pg_column *column = &table->columns[i];
+
+    if (has(rows, column->name))
+        return NP_OK;
+    if (!column->not_null)
+        return NP_EDATA;
+    return np_fail(
+        err, NP_ECONFIG,
+        "table %s.%s lacks column \"%s\": it was not made by this program; rename it, or rename %s in "
+        "the pipeline",
+        tables->schema, table->data, column->name, table->name);
+}
+
 static enum np_status make_data(struct np_pg *pg, const struct np_pg_tables *tables,
                                 const struct np_pg_table *table, struct np_error *err)
 {
@@ -288,15 +305,14 @@ static enum np_status make_data(struct np_pg *pg, const struct np_pg_tables *tab
     for (size_t i = 0; n > 0 && i < table->n_columns; i++) {
         const struct np_pg_column *column = &table->columns[i];
 
-        if (has(rows, column->name))
+        switch (lacks(tables, table, rows, i, err)) {
+        case NP_OK:
             continue;
-        if (column->not_null) {
-            status =
-                np_fail(err, NP_ECONFIG,
-                        "table %s.%s lacks column \"%s\": it was not made by this program; rename it, or "
-                        "rename %s in the pipeline",
-                        tables->schema, table->data, column->name, table->name);
+        case NP_ECONFIG:
+            status = NP_ECONFIG;
             goto out;
+        default:
+            break;
         }
         np_log(NP_LOG_INFO, "postgres", "column added", "table=%s.%s column=%s", tables->schema, table->data,
                column->name);
@@ -384,41 +400,95 @@ enum np_status np_pg_tables_ensure(struct np_pg *pg, struct np_pg_tables *tables
     return status;
 }
 
+static enum np_status missing_right(const struct np_pg_tables *tables, const struct np_pg_table *table,
+                                    bool there, struct np_error *err)
+{
+    const char *s = tables->schema;
+
+    return there ? np_fail(err, NP_ECONFIG,
+                           "table %s.%s: the user may not write it: GRANT \"%s_writer\" TO the user", s,
+                           table->data, s)
+                 : np_fail(err, NP_ECONFIG,
+                           "table %s.%s does not exist, and the user may not make it: GRANT CREATE ON SCHEMA "
+                           "\"%s\" "
+                           "TO the user",
+                           s, table->data, s);
+}
+
+/* A table that is there must take rows; one that is not must be possible to make. */
+static enum np_status check_rights(struct np_pg *pg, const struct np_pg_tables *tables,
+                                   const struct np_pg_table *table, bool there, struct np_error *err)
+{
+    const char *params[2] = {tables->schema, table->data};
+    char text[8];
+    enum np_status status =
+        there ? ask(pg,
+                    "SELECT has_table_privilege(c.oid, 'INSERT') FROM pg_class c WHERE c.relnamespace = "
+                    "to_regnamespace(quote_ident($1)) AND c.relname = $2",
+                    2, params, text, sizeof text, err)
+              : ask(pg,
+                    "SELECT has_schema_privilege(n.oid, 'CREATE') OR EXISTS (SELECT 1 FROM pg_roles r WHERE "
+                    "r.rolname = n.nspname || '_owner' AND pg_has_role(current_user, r.oid, 'MEMBER')) FROM "
+                    "pg_namespace n WHERE n.nspname = $1",
+                    1, params, text, sizeof text, err);
+
+    if (status != NP_OK || text[0] != 'f')
+        return status;
+    return missing_right(tables, table, there, err);
+}
+
 static void check_table(struct np_pg *pg, const struct np_pg_tables *tables, const struct np_pg_table *table,
                         struct np_mistakes *mistakes)
 {
     const struct np_node *node = table->step ? table->step->node : table->input->node;
     struct np_pg_rows *rows = NULL;
     struct np_error err;
+    size_t n, before = mistakes->n;
 
-    if (read_columns(pg, tables, table, &rows, &err) != NP_OK)
+    if (read_columns(pg, tables, table, &rows, &err) != NP_OK) {
         np_mistake_add(mistakes, node, "%s", err.text);
-    for (size_t i = 0; rows && i < np_pg_rows_n(rows); i++)
-        if (compare(tables, table, rows, i, &err) != NP_OK)
+        return;
+    }
+    n = np_pg_rows_n(rows);
+    for (size_t i = 0; i < n; i++) {
+        if (compare(tables, table, rows, i, &err) == NP_OK)
+            continue;
+        np_mistake_add(mistakes, node, "%s", err.text);
+        if (np_pg_cell(rows, i, 3)[0] != 'p') /* said of the table, not of each column */
+            break;
+    }
+    for (size_t i = 0; n > 0 && mistakes->n == before && i < table->n_columns; i++)
+        if (lacks(tables, table, rows, i, &err) == NP_ECONFIG)
             np_mistake_add(mistakes, node, "%s", err.text);
+    if (mistakes->n == before && check_rights(pg, tables, table, n > 0, &err) != NP_OK)
+        np_mistake_add(mistakes, node, "%s", err.text);
     np_pg_rows_close(rows);
 }
 
-void np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *mistakes)
+enum np_status np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *mistakes)
 {
+    static const struct np_pg_limits limits = {.connect_ms = 5000, .tcp_ms = 5000};
     const struct np_node *node = pipeline->root ? np_node_get(pipeline->root, "outputs") : NULL;
     const char *schema = pipeline->postgres.schema;
     struct np_pg_tables *tables = NULL;
     struct np_pg *pg = NULL;
     struct np_error err;
+    enum np_status status;
     bool ok;
 
-    if (np_pg_layout(&tables, pipeline, &err) != NP_OK ||
-        np_pg_open(&pg, pipeline->postgres.dsn, "netzpuls check", NULL, &err) != NP_OK) {
+    if (np_node_get(node, "postgres"))
+        node = np_node_get(node, "postgres");
+    if ((status = np_pg_layout(&tables, pipeline, &err)) != NP_OK ||
+        (status = np_pg_open(&pg, pipeline->postgres.dsn, "netzpuls check", &limits, &err)) != NP_OK ||
+        (status =
+             may(pg,
+                 "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1) THEN true ELSE "
+                 "has_database_privilege(current_database(), 'CREATE') END",
+                 schema, &ok, &err)) != NP_OK) {
         np_mistake_add(mistakes, node, "%s", err.text);
         goto out;
     }
-    if (may(pg,
-            "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1) THEN true ELSE "
-            "has_database_privilege(current_database(), 'CREATE') END",
-            schema, &ok, &err) != NP_OK)
-        np_mistake_add(mistakes, node, "%s", err.text);
-    else if (!ok)
+    if (!ok)
         np_mistake_add(mistakes, node,
                        "PostgreSQL: there is no schema \"%s\", and the user may not make it: GRANT CREATE ON "
                        "DATABASE to the user, or CREATE SCHEMA \"%s\" AUTHORIZATION the user",
@@ -428,4 +498,5 @@ void np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *
 out:
     np_pg_close(pg);
     np_pg_tables_free(tables);
+    return status;
 }

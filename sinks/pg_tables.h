@@ -15,8 +15,9 @@
 enum np_status np_pg_tables_ensure(struct np_pg *pg, struct np_pg_tables *tables, struct np_error *err);
 
 /** Compares without changing anything, for `check --connect`; also tries the connection. Every mistake is
- * added. */
-void np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *mistakes);
+ * added. @return NP_OK: compared; else what is wrong with the connection, which was added as the last
+ * mistake: NP_ERETRY: the server does not answer */
+enum np_status np_pg_tables_check(const struct np_pipeline *pipeline, struct np_mistakes *mistakes);
 
 /** Times that a row may have [ns]: from 1970 to a year ahead of the clock. */
 bool np_pg_time_allowed(int64_t time_ns, int64_t now_ns);
