@@ -156,7 +156,7 @@ enum np_put np_ring_put_reading(struct np_ring *ring, int64_t time_ns, float val
 
 void np_ring_drop_before(struct np_ring *ring, int64_t time_ns)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, i;
 
     if (ring->readings) {
         while (ring->first < ring->n && ring->items[ring->first].time_ns < time_ns)
@@ -165,7 +165,7 @@ void np_ring_drop_before(struct np_ring *ring, int64_t time_ns)
             ring->first = ring->n = 0;
         return;
     }
-    for (uint32_t i = 0; i < ring->n; i++) {
+    for (i = 0; i < ring->n && ring->segments[i].t0_ns < time_ns; i++) {
         struct np_segment *seg = &ring->segments[i];
         if (first_at(seg, time_ns) < seg->n || (ring->grave && !grave_has_room(ring->grave))) {
             ring->segments[kept++] = *seg;
@@ -177,7 +177,10 @@ void np_ring_drop_before(struct np_ring *ring, int64_t time_ns)
         else
             free(seg->x);
     }
-    ring->n = kept;
+    if (kept == i)
+        return;
+    memmove(ring->segments + kept, ring->segments + i, (ring->n - i) * sizeof *ring->segments);
+    ring->n -= i - kept;
 }
 
 int64_t np_ring_first_time(const struct np_ring *ring)

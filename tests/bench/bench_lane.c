@@ -1,14 +1,15 @@
-/* What the computing core costs without any broker: blocks of 5120 samples at 25.6 kHz from many streams through one
- * operator, ns per sample and per block. usage: bench_lane [OPERATOR [STREAMS [BLOCKS]]] */
+/* What the computing core costs without any broker: blocks of 200 ms from many streams through one operator, ns per sample
+ * and per block, peak memory. usage: bench_lane [OPERATOR [STREAMS [BLOCKS [SAMPLES]]]], SAMPLES in a block: 5120 */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "pipeline/lane.h"
 
-enum { samples = 5120, shapes = 16 };
+enum { shapes = 16 };
 
 static enum np_status count_record(struct np_output *output, const struct np_record *record, struct np_error *err)
 {
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "spectrum";
     int streams = argc > 2 ? atoi(argv[2]) : 200, blocks = argc > 3 ? atoi(argv[3]) : 20000;
+    int samples = argc > 4 ? atoi(argv[4]) : 5120;
     struct np_pipeline pl;
     struct np_input input;
     struct np_channel channel;
@@ -64,13 +66,14 @@ int main(int argc, char **argv)
     struct np_lane *lane;
     struct np_task *task;
     struct np_error err;
-    float *shape = malloc(shapes * samples * sizeof *shape);
+    float *shape = malloc((size_t)(shapes * samples) * sizeof *shape);
+    struct rusage use;
     double begin, seconds;
 
     make_pipeline(&pl, &input, &channel, &step, name,
                   strcmp(name, "spectrum") == 0 ? "{bands: {low: 0..45, mains: 45..55, rest: 55..1000}, peaks: 5}" : "{}");
     for (int k = 0; k < shapes * samples; k++)
-        shape[k] = (float)(325 * sin(6.283185307179586 * 50 * k / 25600) + rand() % 1000 * 0.005);
+        shape[k] = (float)(325 * sin(6.283185307179586 * 50 * k / (5.0 * samples)) + rand() % 1000 * 0.005);
     if (np_lane_open(&lane, &pl, np_kernels_best(), &err) != NP_OK ||
         np_lane_add(lane, 0, 0, &output, &task, &err) != NP_OK)
         return 2;
@@ -78,7 +81,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < blocks; i++) {
         char sensor[32];
         struct np_block block = {.sensor = sensor, .channel = "U1", .t0_ns = 1750000000000000000 + i / streams * 200000000ll,
-                                 .rate_hz = 25600, .n = samples, .x = shape + (i * 7 % shapes) * samples};
+                                 .rate_hz = 5.0 * samples, .n = (uint32_t)samples, .x = shape + (i * 7 % shapes) * samples};
         struct np_blocks one = {.n = 1, .items = &block};
         uint32_t late;
         snprintf(sensor, sizeof sensor, "meter-%05d", i % streams);
@@ -88,9 +91,10 @@ int main(int argc, char **argv)
         }
     }
     seconds = now() - begin;
-    printf("%s %s: %d blocks of %d samples, %d streams: %.2f us a block, %.3f ns a sample, %llu windows\n", name,
+    getrusage(RUSAGE_SELF, &use);
+    printf("%s %s: %d blocks of %d samples, %d streams: %.2f us a block, %.3f ns a sample, %llu windows, peak %ld MB\n", name,
            np_kernels_best()->name, blocks, samples, streams, seconds / blocks * 1e6, seconds / blocks / samples * 1e9,
-           (unsigned long long)np_task_counts(task).windows);
+           (unsigned long long)np_task_counts(task).windows, use.ru_maxrss / 1024);
     np_lane_close(lane);
     np_columns_free(&step.columns);
     free(step.conf);

@@ -9,7 +9,9 @@ over the rounds. Prints Markdown rows for tests/bench/RESULTS.md."""
 import argparse
 import os
 import re
+import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -209,6 +211,12 @@ def first_result(servers, folder, rounds):
           f"max {max(times):.2f} s |", flush=True)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def metrics(port):
     """The program's metrics: {series: value}."""
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
@@ -230,7 +238,8 @@ def quantile(found, name, share):
 def latency(servers, folder):
     """Sample to committed alert, under a steady load of 400 meters in real time."""
     topic = servers.topic("latency", 8)
-    job = Job(servers, folder, "latency", topic=topic, http=', http: "127.0.0.1:29473"', **{
+    port = free_port()
+    job = Job(servers, folder, "latency", topic=topic, http=f', http: "127.0.0.1:{port}"', **{
         **WAVES, "time": "t0", "value": "u_l1", "rate": "rate: rate_hz\n    encoding: float32", "lateness": "0s", "out": "high",
         "step": "levels: { operator: rms, input: data, window: 200ms }\n"
                 "  high: { operator: limit, input: levels.rms, above: 229.9, clear: 229.8 }"})
@@ -238,7 +247,7 @@ def latency(servers, folder):
                              "--simulate", "meters=400,rate=5120Hz,block=200ms,noise=0.5%,seed=1,duration=30s"],
                             stdout=job.log, stderr=job.log)
     feed.wait(120)
-    found = metrics(29473)
+    found = metrics(port)
     cpu = job.stat()[0]
     job.stop()
     name = "netzpuls_sample_to_commit_seconds"
@@ -251,11 +260,13 @@ def slowed(servers, folder):
     """A worker that computes slowly must still be kept busy: the share of time that its one lane works."""
     topic = servers.topic("slowed", 8)
     fill(servers, "waveforms", topic, 60_000)
-    job = Job(servers, folder, "slowed", "--kernels", "reference", topic=topic, http=', lanes: 1, http: "127.0.0.1:29474"', **WAVES)
+    port = free_port()
+    job = Job(servers, folder, "slowed", "--kernels", "reference", topic=topic, http=f', lanes: 1, http: "127.0.0.1:{port}"',
+              **WAVES)
     time.sleep(4)
-    before, begin = metrics(29474), time.monotonic()
+    before, begin = metrics(port), time.monotonic()
     time.sleep(8)
-    after, seconds = metrics(29474), time.monotonic() - begin
+    after, seconds = metrics(port), time.monotonic() - begin
     busy = sum(after[k] - before[k] for k in after if k.startswith("netzpuls_stage_seconds_total")) / seconds
     rate = sum(after[k] - before[k] for k in after if k.startswith("netzpuls_messages_total")) / seconds
     job.stop()
@@ -265,7 +276,7 @@ def slowed(servers, folder):
 def many_streams(servers, folder):
     """Peak memory and CPU per sample with 10, 1000 and 10000 streams of the same total."""
     for streams in (10, 1000, 10000):
-        out = subprocess.run([BINARY.parent / "bench_lane", "spectrum", str(streams), "40000"], check=True,
+        out = subprocess.run([BINARY.parent / "bench_lane", "spectrum", str(streams), "600000", "512"], check=True,
                              capture_output=True, text=True).stdout
         print("  " + out.strip(), flush=True)
 
@@ -299,6 +310,7 @@ def main():
             many_streams(servers, folder)
     finally:
         servers.remove()
+    shutil.rmtree(folder)        # kept after a failure: the logs are in it
 
 
 if __name__ == "__main__":
