@@ -167,6 +167,7 @@ static int by_order(const void *left, const void *right)
     ORDER(a->order_ns, b->order_ns);
     ORDER(sa->ordinal, sb->ordinal);
     ORDER(a->stage->step_index, b->stage->step_index);
+    ORDER(a->idle, b->idle);     /* the silence begins behind the last value, whose batch may be computed later */
     ORDER(a->sequence, b->sequence);
     return 0;
 }

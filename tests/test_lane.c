@@ -434,9 +434,34 @@ static void a_silent_stream_is_closed_by_the_event_time_of_its_partition(void **
     run_close(&r);
 }
 
+/* One reading a second, each at the start of its window: the last one's record is as old as the silence. */
+static void the_last_value_reaches_a_chained_step_before_the_silence_does(void **state)
+{
+    struct fixture f;
+    struct run r;
+    float x[1] = {1};
+
+    (void)state;
+    fixture_begin(&f);
+    f.input.lateness_ns = 0;
+    f.input.idle_ns = 5 * SEC;
+    fixture_step(&f, "levels", &op_sum, -1, 0, 1 * SEC, 1 * SEC);
+    fixture_step(&f, "long", &op_sum, 0, 1, 10 * SEC, 10 * SEC);
+    run_open(&r, &f);
+    for (int i = 0; i < 4; i++)
+        feed(r.task, i, &(struct logged){"a", 0, day0 + i * SEC, 0, 1, x}, &r.err);
+    feed(r.task, 4, &(struct logged){"b", 0, day0 + 20 * SEC, 0, 1, x}, &r.err);
+    np_lane_flush(r.lane, &r.err);
+    np_bytes_append(&r.out.text, "", 1);
+    if (!strstr((char *)r.out.text.data, "@4 n=4 sum=4\n"))
+        fail_msg("the long window of a does not hold its four values:\n%s", (char *)r.out.text.data);
+    run_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_value_reaches_a_chained_step_before_the_silence_does),
         cmocka_unit_test(other_batch_sizes_and_flushes_give_the_same_bytes),
         cmocka_unit_test(shuffled_and_duplicated_blocks_give_the_results_of_the_ordered_log),
         cmocka_unit_test(a_recovered_task_continues_as_if_nothing_had_happened),
