@@ -99,16 +99,6 @@ enum np_put np_ring_put_block(struct np_ring *ring, const struct np_block *block
                              .end_ns = after(block->t0_ns, block->n, block->rate_hz)};
     uint32_t at = ring->n;
 
-    if (ring->readings) {        /* a stream that began with readings stays one */
-        enum np_put put = NP_PUT_DUPLICATE;
-        for (uint32_t i = 0; i < block->n; i++) {
-            enum np_put one = np_ring_put_reading(ring, after(block->t0_ns, i, block->rate_hz), block->x[i], 1.0f, offset);
-            put = one == NP_PUT_DUPLICATE ? put : one;
-            if (one == NP_PUT_NO_MEMORY)
-                break;
-        }
-        return put;
-    }
     while (at && (ring->segments[at - 1].t0_ns > seg.t0_ns ||
                   (ring->segments[at - 1].t0_ns == seg.t0_ns && ring->segments[at - 1].offset > offset)))
         at--;

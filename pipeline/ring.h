@@ -1,4 +1,4 @@
-/* The samples of one stream that open windows still need. Two kinds, chosen by the first thing put in:
+/* The samples of one stream that open windows still need. Two kinds, chosen by the first thing put in, for good:
  *
  * - waveform: blocks of equally spaced samples, sorted by (t0, offset);
  * - readings: single values with a time each, sorted by time; also the values that one step hands to the next.
@@ -53,9 +53,9 @@ struct np_ring {
 enum np_put { NP_PUT_TAKEN, NP_PUT_DUPLICATE, NP_PUT_NO_MEMORY };
 
 void np_ring_free(struct np_ring *ring);
-/** Puts a waveform block in (samples copied). */
+/** Puts a waveform block in (samples copied); not into a ring of readings. */
 enum np_put np_ring_put_block(struct np_ring *ring, const struct np_block *block, int64_t offset);
-/** Puts one reading in; an equal time is a duplicate. coverage: 0..1, of a chained value; else 1. */
+/** Puts one reading in, not into a ring of waveforms; an equal time is a duplicate. coverage: 0..1, of a chained value; else 1. */
 enum np_put np_ring_put_reading(struct np_ring *ring, int64_t time_ns, float value, float coverage, int64_t offset);
 /** Forgets everything that lies wholly before time_ns. */
 void np_ring_drop_before(struct np_ring *ring, int64_t time_ns);

@@ -201,6 +201,42 @@ static void stage_begin_all(struct np_stream *stream, int64_t first_ns)
         np_stage_begin(&stream->stages[i], first_ns - input_of(stream->task)->lateness_ns);
 }
 
+static enum np_put put_waveform(struct np_stream *stream, const struct np_block *block, int64_t closed, uint32_t *late,
+                                uint32_t *duplicate)
+{
+    double before = ceil((double)(closed - block->t0_ns) * block->rate_hz * 1e-9 - NP_BORDER_SLACK);
+    enum np_put result = NP_PUT_TAKEN;
+    uint32_t n_late = 0;
+
+    if (closed > block->t0_ns)
+        n_late = before < block->n ? (uint32_t)before : block->n;
+    if (n_late < block->n)
+        result = np_ring_put_block(&stream->ring, block, stream->task->offset);
+    *late += n_late;
+    *duplicate += result == NP_PUT_DUPLICATE ? block->n : 0;
+    return result;
+}
+
+/* A stream keeps the kind that it began with, also when its ring is empty; samples of the other kind go in one by one. */
+static enum np_put put_one(struct np_stream *stream, const struct np_block *block, uint32_t i, int64_t closed,
+                           uint32_t *late, uint32_t *duplicate)
+{
+    int64_t time_ns = block->rate_hz > 0 ? block->t0_ns + llround(i * 1e9 / block->rate_hz) : block->times[i];
+    enum np_put result;
+
+    if (!stream->ring.readings && stream->ring.rate_hz > 0) {
+        struct np_block one = {.t0_ns = time_ns, .rate_hz = stream->ring.rate_hz, .n = 1, .x = &block->x[i]};
+        return put_waveform(stream, &one, closed, late, duplicate);
+    }
+    if (time_ns < closed) {
+        ++*late;
+        return NP_PUT_TAKEN;
+    }
+    result = np_ring_put_reading(&stream->ring, time_ns, block->x[i], 1.0f, stream->task->offset);
+    *duplicate += result == NP_PUT_DUPLICATE;
+    return result;
+}
+
 static enum np_status put(struct np_task *task, struct np_stream *stream, const struct np_block *block,
                           uint32_t *late, struct np_error *err)
 {
@@ -208,22 +244,11 @@ static enum np_status put(struct np_task *task, struct np_stream *stream, const 
     uint32_t n_late = 0, duplicate = 0;
     enum np_put result = NP_PUT_TAKEN;
 
-    if (block->rate_hz > 0) {
-        double before = ceil((double)(closed - block->t0_ns) * block->rate_hz * 1e-9 - NP_BORDER_SLACK);
-        if (closed > block->t0_ns)
-            n_late = before < block->n ? (uint32_t)before : block->n;
-        if (n_late < block->n)
-            result = np_ring_put_block(&stream->ring, block, task->offset);
-        duplicate = result == NP_PUT_DUPLICATE ? block->n : 0;
-    }
-    for (uint32_t i = 0; block->rate_hz <= 0 && i < block->n && result != NP_PUT_NO_MEMORY; i++) {
-        if (block->times[i] < closed) {
-            n_late++;
-            continue;
-        }
-        result = np_ring_put_reading(&stream->ring, block->times[i], block->x[i], 1.0f, task->offset);
-        duplicate += result == NP_PUT_DUPLICATE;
-    }
+    if (block->rate_hz > 0 && !stream->ring.readings)
+        result = put_waveform(stream, block, closed, &n_late, &duplicate);
+    else
+        for (uint32_t i = 0; i < block->n && result != NP_PUT_NO_MEMORY; i++)
+            result = put_one(stream, block, i, closed, &n_late, &duplicate);
     if (result == NP_PUT_NO_MEMORY)
         return np_fail(err, NP_ENOMEM, "sensor %s channel %s: samples", stream->sensor, stream->channel);
     if (task->mode == NP_REFILL)

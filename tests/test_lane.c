@@ -458,9 +458,52 @@ static void the_last_value_reaches_a_chained_step_before_the_silence_does(void *
     run_close(&r);
 }
 
+/* A message's times may be one and a rate, or one for each sample: from one sensor, both may come. */
+static void readings_and_waveforms_of_one_stream_are_all_taken(void **state)
+{
+    struct logged *log = calloc(400, sizeof *log);
+    struct fixture f;
+    struct run r;
+    size_t n = 0;
+
+    (void)state;
+    fixture_begin(&f);
+    fixture_step(&f, "levels", &op_sum, -1, 0, 1 * SEC, 1 * SEC);
+    fixture_step(&f, "raw", &op_total, -1, 0, 0, 0);
+    for (int s = 0; s < 60; s++)
+        for (int c = 0; c < 2; c++) {            /* channel 0 begins with a waveform, channel 1 with readings */
+            bool wave = (s / 3 + c) % 2 == 0;
+            for (int k = 0; k < (wave ? 1 : 4); k++) {
+                struct logged *m = &log[n++];
+                *m = (struct logged){.channel = c, .sensor = "a", .rate_hz = wave ? 4 : 0, .n = wave ? 4 : 1,
+                                     .t0_ns = day0 + s * SEC + k * 250 * MS, .x = malloc(4 * sizeof(float))};
+                if (s % 20 == 19)
+                    m->t0_ns -= 2300 * MS;       /* partly late */
+                for (int i = 0; i < 4; i++)
+                    m->x[i] = 100;
+            }
+        }
+    whole(&r, &f, log, n, 1);
+    assert_true(np_task_counts(r.task).windows > 100);
+    for (size_t x = 0; x < n; x++)
+        recovered_at(&f, log, n, x, x + (n - x) / 3, &r.out.text);
+    np_bytes_append(&r.out.text, "", 1);
+    for (int s = 1; s < 16; s++)
+        for (int c = 0; c < 2; c++) {
+            char line[80];
+            snprintf(line, sizeof line, "levels a/U%d %lld..%lld cov=1.000000", c + 1, (long long)(day0 + s * SEC) / 1000,
+                     (long long)(day0 + (s + 1) * SEC) / 1000);
+            if (!strstr((char *)r.out.text.data, line))
+                fail_msg("no record %s in\n%.3000s", line, (char *)r.out.text.data);
+        }
+    run_close(&r);
+    free_log(log, n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(readings_and_waveforms_of_one_stream_are_all_taken),
         cmocka_unit_test(the_last_value_reaches_a_chained_step_before_the_silence_does),
         cmocka_unit_test(other_batch_sizes_and_flushes_give_the_same_bytes),
         cmocka_unit_test(shuffled_and_duplicated_blocks_give_the_results_of_the_ordered_log),
