@@ -28,6 +28,7 @@ struct fake_broker {
     struct np_source source;
     struct np_sink sink;
     struct np_state_reader reader;
+    struct np_beat beat; /* of the worker */
     pthread_mutex_t lock;
     struct np_source_events events;
     atomic_bool stop;
@@ -572,6 +573,7 @@ static inline enum np_status fake_run(struct fake_broker *fake, const struct np_
         .source_open = fake_source_open,
         .sink_open = fake_sink_open,
         .reader_open = fake_reader_open,
+        .beat = &fake->beat,
     };
 
     fake_now = fake;

@@ -142,7 +142,9 @@ static enum np_status open_fake_source(struct np_source **out, const struct np_p
     return NP_OK;
 }
 
-static const struct np_loader_deps run_deps = {.open_row_decoder = open_fake_rows,
+static struct np_beat run_beat;
+static const struct np_loader_deps run_deps = {.beat = &run_beat,
+                                               .open_row_decoder = open_fake_rows,
                                                .open_decoder = open_fake_blocks,
                                                .open_source = open_fake_source,
                                                .now_ns = fake_now};
@@ -222,6 +224,7 @@ static void a_log_with_gaps_and_markers_is_loaded_to_its_very_end(void **state)
 
     run_to_end(w, NULL);
     assert_all_there(w);
+    assert_true(run_beat.at_ns > 0 && !run_beat.waits);
     assert_int_equal(
         atoi(value(w, "SELECT count(*) FROM pg_inherits WHERE inhparent = '%s.levels_data'::regclass",
                    w->schema)),

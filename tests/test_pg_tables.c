@@ -258,6 +258,36 @@ static void a_changed_type_is_an_error_that_says_what_to_do_and_check_finds_it_t
     assert_string_equal(value(w, "SELECT count(*) FROM %s.levels", w->schema), "0");
 }
 
+static void check_finds_a_foreign_table_and_rights_that_are_missing_on_tables(void **state)
+{
+    struct world *w = world_of(state);
+    struct np_mistakes mistakes = {.file = "p.yaml"};
+    char dsn[500];
+
+    np_pg_tables_free(ensure(w));
+    sql(w, "CREATE ROLE %s_other LOGIN PASSWORD 'pw'; GRANT USAGE ON SCHEMA %s TO %s_other", w->schema,
+        w->schema, w->schema);
+    snprintf(dsn, sizeof dsn, "%s user=%s_other password=pw", getenv("NP_TEST_DSN"), w->schema);
+    w->pipeline.postgres.dsn = dsn;
+    assert_int_equal(np_pg_tables_check(&w->pipeline, &mistakes), NP_OK);
+    assert_true(mistakes.n > 0);
+    assert_non_null(strstr(mistakes.items[0].text, "levels_data: the user may not write it"));
+    np_mistakes_free(&mistakes);
+    mistakes = (struct np_mistakes){.file = "p.yaml"};
+    sql(w, "DROP TABLE %s.levels_data CASCADE", w->schema);
+    assert_int_equal(np_pg_tables_check(&w->pipeline, &mistakes), NP_OK);
+    assert_true(mistakes.n > 0);
+    assert_non_null(
+        strstr(mistakes.items[0].text, "levels_data does not exist, and the user may not make it"));
+    np_mistakes_free(&mistakes);
+    mistakes = (struct np_mistakes){.file = "p.yaml"};
+    sql(w, "CREATE TABLE %s.levels_data (at timestamptz, own text) PARTITION BY RANGE (at)", w->schema);
+    assert_int_equal(np_pg_tables_check(&w->pipeline, &mistakes), NP_OK);
+    assert_non_null(strstr(mistakes.items[0].text, "it was not made by this program"));
+    np_mistakes_free(&mistakes);
+    sql(w, "REVOKE ALL ON SCHEMA %s FROM %s_other; DROP ROLE %s_other", w->schema, w->schema, w->schema);
+}
+
 static void check_tells_a_wrong_password_and_a_missing_right(void **state)
 {
     struct world *w = world_of(state);
@@ -267,7 +297,7 @@ static void check_tells_a_wrong_password_and_a_missing_right(void **state)
     sql(w, "CREATE ROLE %s_login LOGIN PASSWORD 'pw'", w->schema);
     snprintf(dsn, sizeof dsn, "%s user=%s_login password=wrong", getenv("NP_TEST_DSN"), w->schema);
     w->pipeline.postgres.dsn = dsn;
-    np_pg_tables_check(&w->pipeline, &mistakes);
+    assert_int_equal(np_pg_tables_check(&w->pipeline, &mistakes), NP_ECONFIG);
     assert_int_equal(mistakes.n, 1);
     assert_non_null(strstr(mistakes.items[0].text, "password authentication failed"));
     snprintf(dsn, sizeof dsn, "%s user=%s_login password=pw", getenv("NP_TEST_DSN"), w->schema);
@@ -493,6 +523,7 @@ int main(void)
         T(a_user_who_may_make_roles_makes_them_without_being_superuser),
         T(an_added_column_comes_to_table_and_view_and_a_removed_one_stays_and_is_null),
         T(a_changed_type_is_an_error_that_says_what_to_do_and_check_finds_it_too),
+        T(check_finds_a_foreign_table_and_rights_that_are_missing_on_tables),
         T(check_tells_a_wrong_password_and_a_missing_right),
         T(names_that_are_taken_or_too_long_are_refused_before_anything_is_made),
         T(partitions_are_aligned_to_utc_and_fill_gaps_after_their_length_was_changed),

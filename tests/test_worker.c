@@ -69,6 +69,7 @@ static void everything_is_committed_at_the_stop(void **state)
     assert_true(fake->n_results > 6 * 110);
     for (int p = 0; p < FAKE_PARTITIONS; p++)
         assert_int_equal(fake->committed[p], fake->log_end[p]);
+    assert_true(fake->beat.at_ns > 0);
     fake_free(fake);
 }
 
