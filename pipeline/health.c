@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define CONNECTIONS 16u
 #define CONNECTION_TIMEOUT_S 10u
@@ -161,12 +164,29 @@ static enum np_status resolve(const char *address, struct addrinfo **out, struct
     return NP_OK;
 }
 
+/* The library forgets errno on its way out of a failed start, so the socket is made here. @return -1 with errno */
+static int listen_at(const struct addrinfo *place)
+{
+    int fd = socket(place->ai_family, place->ai_socktype | SOCK_CLOEXEC, 0), yes = 1, failed;
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);    /* a restart need not wait; no second listener */
+    if (bind(fd, place->ai_addr, place->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+        return fd;
+    failed = errno;
+    close(fd);
+    errno = failed;
+    return -1;
+}
+
 enum np_status np_health_open(struct np_health **out, const char *address, struct np_metrics *metrics,
                               const struct np_health_source *source, struct np_error *err)
 {
     struct addrinfo *place = NULL;
     struct np_health *health;
     sigset_t all, before;
+    int fd;
     enum np_status st = resolve(address, &place, err);
 
     if (st != NP_OK)
@@ -181,14 +201,16 @@ enum np_status np_health_open(struct np_health **out, const char *address, struc
     /* signals belong to the main thread; a new thread inherits the mask */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    health->daemon =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (place->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-                         0, NULL, NULL, answer, health, MHD_OPTION_SOCK_ADDR, place->ai_addr,
-                         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-                         CONNECTION_TIMEOUT_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
+    fd = listen_at(place);
+    if (fd >= 0)
+        health->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, answer, health,
+                                          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
+                                          MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!health->daemon) {
         st = np_fail(err, NP_ECONFIG, "http: cannot listen on %s: %s", address, strerror(errno));
+        if (fd >= 0)
+            close(fd);
         np_health_close(health);
         goto done;
     }
@@ -209,7 +231,12 @@ void np_health_close(struct np_health *health)
 
 uint16_t np_health_port(const struct np_health *health)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(health->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(health->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct sockaddr_storage place = {0};
+    socklen_t length = sizeof place;
 
-    return info ? info->port : 0;
+    if (!info || getsockname(info->listen_fd, (struct sockaddr *)&place, &length) != 0)
+        return 0;
+    return ntohs(place.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&place)->sin6_port
+                                             : ((struct sockaddr_in *)&place)->sin_port);
 }
