@@ -490,7 +490,7 @@ void np_commit_hold(struct np_commit *commit)
 void np_commit_cancel(struct np_commit *commit)
 {
     pthread_mutex_lock(&commit->lock);
-    commit->cancel = commit->busy;
+    commit->cancel = true;
     pthread_mutex_unlock(&commit->lock);
 }
 

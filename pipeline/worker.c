@@ -217,6 +217,8 @@ static void assigned(void *context, struct np_member *member, const struct np_pl
            (int)member->generation);
     if (poller->ready)
         atomic_store(poller->ready, true);
+    if (!kept)
+        np_commit_cancel(worker->commit);
     set_member(worker, member);
     np_commit_hold(worker->commit);
     NP_CRASH_POINT("worker.assigned");
@@ -277,10 +279,10 @@ static void revoked(void *context, struct np_member *member, const struct np_pla
 
     np_log(NP_LOG_INFO, "worker", member ? "partitions revoked" : "partitions lost",
            "count=%zu generation=%d", n, member ? (int)member->generation : -1);
-    if (member)
-        set_member(worker, member);
     if (!kept)
         np_commit_cancel(worker->commit);
+    if (member)
+        set_member(worker, member);
     np_commit_hold(worker->commit);
     if (kept && !atomic_load(&worker->failing))
         hand_over(poller, places, n);

@@ -156,7 +156,8 @@ void np_commit_close(struct np_worker *worker);      /* ends the thread; accepts
 void np_commit_member(struct np_commit *commit, struct np_member *member);
 /** Waits until no transaction is open and keeps it so until np_commit_continue. */
 void np_commit_hold(struct np_commit *commit);
-/** The open transaction is not to be committed any more (its places are lost); call before np_commit_hold. */
+/** The open transaction, or one begun before np_commit_hold, is not to be committed (its places may be somebody
+ * else's); call before a new membership is given, and before np_commit_hold, which ends it. */
 void np_commit_cancel(struct np_commit *commit);
 void np_commit_continue(struct np_commit *commit);
 /** Adds an epoch (taken) to the next transaction. */

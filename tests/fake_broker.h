@@ -58,6 +58,10 @@ struct fake_broker {
     bool takes_effect;      /* a commit that fails was applied all the same */
     int generation_refused; /* offsets of this generation are refused; 0: none */
     int damage_reads;       /* so many reads of the state come back without its cut */
+    int flushes, jump_at_flush; /* a generation is missed during this flush */
+    atomic_bool jump;
+    int32_t begun; /* generation when the transaction began */
+    int stale;     /* offsets sent by a later generation than the next one */
 };
 
 /* --- transactions --- */
@@ -122,6 +126,7 @@ static inline enum np_status fake_begin(struct np_sink *sink, struct np_error *e
     if (fake->open)
         st = np_fail(err, NP_ENOMEM, "begin inside a transaction");
     fake->open = true;
+    fake->begun = fake->generation;
     for (int p = 0; p < FAKE_PARTITIONS; p++)
         fake->staged_offsets[p] = NP_OFFSET_NONE;
     pthread_mutex_unlock(&fake->lock);
@@ -155,12 +160,21 @@ static inline enum np_status fake_send(struct np_sink *sink, const struct np_out
 
 static inline enum np_status fake_flush(struct np_sink *sink, struct np_error *err)
 {
+    const struct timespec moment = {.tv_nsec = 1000000};
     struct fake_broker *fake = fake_of_sink(sink);
     enum np_status st;
 
     pthread_mutex_lock(&fake->lock);
     st = fake_fault(fake, err);
+    if (++fake->flushes == fake->jump_at_flush)
+        atomic_store(&fake->jump, true);
     pthread_mutex_unlock(&fake->lock);
+    for (int i = 0; i < 1000 && atomic_load(&fake->jump); i++)
+        nanosleep(&moment, NULL);
+    if (fake->flushes == fake->jump_at_flush) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* until the event is being served */
+        fake->jump_at_flush = 0;
+    }
     return st;
 }
 
@@ -174,6 +188,7 @@ static inline enum np_status fake_offsets(struct np_sink *sink, const struct np_
     st = fake_fault(fake, err);
     if (st == NP_OK && member->generation == fake->generation_refused)
         st = np_fail(err, NP_EFENCED, "generation %d is over", (int)member->generation);
+    fake->stale += member->generation > fake->begun + 1;
     for (size_t i = 0; i < n && st == NP_OK; i++)
         fake->staged_offsets[positions[i].place.partition] = positions[i].offset;
     pthread_mutex_unlock(&fake->lock);
@@ -227,7 +242,7 @@ static inline struct np_member *fake_member(struct fake_broker *fake)
 static inline void fake_events(struct fake_broker *fake)
 {
     struct np_place places[FAKE_PARTITIONS] = {{0, 0}, {0, 1}};
-    bool joins = !fake->joined, refused;
+    bool joins = !fake->joined, refused, jump = !joins && atomic_load(&fake->jump);
 
     /* the callback may wait for the commit thread, so it is called without the lock */
     pthread_mutex_lock(&fake->lock);
@@ -236,9 +251,13 @@ static inline void fake_events(struct fake_broker *fake)
         fake->generation = 1;
     else if (refused)
         fake->generation += fake->generation_step ? fake->generation_step : 1;
+    else if (jump)
+        fake->generation += 2;
+    if (jump)
+        atomic_store(&fake->jump, false);
     pthread_mutex_unlock(&fake->lock);
     fake->joined = true;
-    if (joins || refused)
+    if (joins || refused || jump)
         fake->events.assigned(fake->events.context, fake_member(fake), joins ? places : NULL,
                               joins ? FAKE_PARTITIONS : 0);
 }

@@ -288,6 +288,25 @@ static void a_message_that_cannot_be_decoded_yet_is_not_passed_over(void **state
     np_pipeline_free(pipeline);
 }
 
+/* A generation is missed while a transaction is at work: it must not be proven by the new membership. */
+static void a_transaction_begun_before_a_missed_generation_is_not_committed_after_it(void **state)
+{
+    struct np_pipeline *pipeline = pipeline_of(text);
+    struct fake_broker *expected = undisturbed(60), *fake = fake_new();
+    struct np_error err;
+
+    (void)state;
+    fake_fill(fake, 0, 60);
+    fake->jump_at_flush = 1;
+    assert_int_equal(fake_run(fake, pipeline, &err), NP_OK);
+    assert_int_equal(fake->generation, 3);
+    assert_int_equal(fake->stale, 0);
+    assert_same(fake, expected, "missed generation during a transaction");
+    fake_free(fake);
+    fake_free(expected);
+    np_pipeline_free(pipeline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +322,7 @@ int main(void)
         cmocka_unit_test(state_that_does_not_fit_yet_is_read_again),
         cmocka_unit_test(a_new_pipeline_text_takes_over_and_the_old_one_is_refused),
         cmocka_unit_test(a_message_that_cannot_be_decoded_yet_is_not_passed_over),
+        cmocka_unit_test(a_transaction_begun_before_a_missed_generation_is_not_committed_after_it),
     };
 
     np_log_setup(getenv("NP_TEST_LOG") ? NP_LOG_INFO : NP_LOG_ERROR, false);
