@@ -101,6 +101,8 @@ static enum np_status feed(struct np_lane_thread *lane, struct np_part *part,
         st = np_part_dead_letter(lane, part, &message, reason, err->text, err);
     } else if (st == NP_OK) {
         st = np_task_feed(part->task, delivery->offset, &lane->blocks, &late, err);
+        if (st != NP_OK)
+            np_worker_fail(worker, err); /* a batch that cannot be computed holds windows of other partitions, too */
         if (st == NP_OK && late && worker->pipeline->inputs[part->place.input].late_to_dead_letters) {
             char detail[64];
 

@@ -128,7 +128,8 @@ struct np_epoch *np_part_close_epoch(struct np_part *part, bool last, struct np_
     struct np_epoch *epoch;
 
     err->status = NP_OK;
-    if (!part->task || atomic_load(&part->failed))
+    /* after a failure the task may stand behind results that were never made */
+    if (!part->task || atomic_load(&part->failed) || atomic_load(&worker_of(part)->failing))
         return NULL;
     if (part->mode != NP_EMIT)
         return last ? unchanged_epoch(part) : NULL;
@@ -200,6 +201,15 @@ static enum np_status set_decisions(struct np_part *part, struct np_error *err)
     return NP_OK;
 }
 
+static enum np_status flush(struct np_lane_thread *lane, struct np_error *err)
+{
+    enum np_status st = np_lane_flush(lane->lane, err);
+
+    if (st != NP_OK)
+        np_worker_fail(lane->worker, err); /* results of any partition of the lane may be missing */
+    return st;
+}
+
 /* The next message has this offset (or a later one): changes the mode where x or the cut is reached. */
 enum np_status np_part_advance(struct np_lane_thread *lane, struct np_part *part, int64_t offset,
                                struct np_error *err)
@@ -208,13 +218,13 @@ enum np_status np_part_advance(struct np_lane_thread *lane, struct np_part *part
     enum np_status st;
 
     if (part->mode == NP_REFILL && offset >= recovery->x) {
-        if ((st = np_lane_flush(lane->lane, err)) != NP_OK || (st = np_task_verify(part->task, err)) != NP_OK)
+        if ((st = flush(lane, err)) != NP_OK || (st = np_task_verify(part->task, err)) != NP_OK)
             return st;
         part->mode = NP_SUPPRESS;
         np_task_set_mode(part->task, NP_SUPPRESS);
     }
     if (part->mode == NP_SUPPRESS && offset >= recovery->cut) {
-        if ((st = np_lane_flush(lane->lane, err)) != NP_OK || (st = set_decisions(part, err)) != NP_OK)
+        if ((st = flush(lane, err)) != NP_OK || (st = set_decisions(part, err)) != NP_OK)
             return st;
         np_task_set_mode(part->task, NP_EMIT);
         part->mode = NP_EMIT;

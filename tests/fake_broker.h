@@ -62,6 +62,7 @@ struct fake_broker {
     atomic_bool jump;
     int32_t begun; /* generation when the transaction began */
     int stale;     /* offsets sent by a later generation than the next one */
+    const struct np_kernels *kernels; /* NULL: the best */
 };
 
 /* --- transactions --- */
@@ -585,7 +586,7 @@ static inline enum np_status fake_run(struct fake_broker *fake, const struct np_
                                       struct np_error *err)
 {
     struct np_worker_deps deps = {
-        .kernels = np_kernels_best(),
+        .kernels = fake->kernels ? fake->kernels : np_kernels_best(),
         .context = fake,
         .decoder_open = fake_decoder_open,
         .topics = fake_topics,

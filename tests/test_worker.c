@@ -288,6 +288,50 @@ static void a_message_that_cannot_be_decoded_yet_is_not_passed_over(void **state
     np_pipeline_free(pipeline);
 }
 
+/* Kernels that fail once, after a while, in the middle of the log. */
+static atomic_int levels_left; /* calls until one fails */
+static enum np_kernels_status level_status;
+
+static enum np_kernels_status failing_levels(const struct np_rows *rows, struct np_level *out)
+{
+    const struct timespec moment = {.tv_nsec = 100000000};
+
+    if (atomic_fetch_sub(&levels_left, 1) != 0)
+        return np_kernels_best()->levels(rows, out);
+    nanosleep(&moment, NULL); /* meanwhile the commit thread asks for what there is */
+    return level_status;
+}
+
+static void fail_once(enum np_kernels_status with, int calls, int64_t batch_rows, enum np_status expected_status)
+{
+    struct np_pipeline *pipeline = pipeline_of(text);
+    struct fake_broker *expected = undisturbed(60), *fake = fake_new();
+    struct np_kernels failing = *np_kernels_best();
+    struct np_error err;
+
+    level_status = with;
+    atomic_store(&levels_left, calls);
+    pipeline->run.batch_rows = batch_rows;
+    pipeline->run.lanes = 1;
+    failing.levels = failing_levels;
+    fake_fill(fake, 0, 60);
+    fake->kernels = &failing;
+    assert_int_equal(fake_run(fake, pipeline, &err), expected_status);
+    fake->kernels = NULL;
+    assert_int_equal(fake_run(fake, pipeline, &err), NP_OK);
+    assert_same(fake, expected, "after a failed computation");
+    fake_free(fake);
+    fake_free(expected);
+    np_pipeline_free(pipeline);
+}
+
+static void results_that_could_not_be_computed_are_not_passed_over(void **state)
+{
+    (void)state;
+    fail_once(NP_KERNELS_ENOMEM, 1, 1024, NP_ENOMEM); /* in the flush */
+    fail_once(NP_KERNELS_EINVAL, 9, 4, NP_ESTOP);     /* a full batch, while one of its partitions is fed */
+}
+
 /* A generation is missed while a transaction is at work: it must not be proven by the new membership. */
 static void a_transaction_begun_before_a_missed_generation_is_not_committed_after_it(void **state)
 {
@@ -322,6 +366,7 @@ int main(void)
         cmocka_unit_test(state_that_does_not_fit_yet_is_read_again),
         cmocka_unit_test(a_new_pipeline_text_takes_over_and_the_old_one_is_refused),
         cmocka_unit_test(a_message_that_cannot_be_decoded_yet_is_not_passed_over),
+        cmocka_unit_test(results_that_could_not_be_computed_are_not_passed_over),
         cmocka_unit_test(a_transaction_begun_before_a_missed_generation_is_not_committed_after_it),
     };
 
