@@ -133,6 +133,25 @@ static enum np_status first_cut(struct np_recoverer *recoverer, struct np_recove
     return st;
 }
 
+/* Behind an end before the cut will come other messages than those that were computed (rule 1). NP_EEND: told
+ * to quit. */
+static enum np_status check_end(struct np_recoverer *recoverer, const struct np_recovery *recovery,
+                                struct np_error *err)
+{
+    struct np_state_reader *reader = recoverer->reader;
+    int64_t complain_ns = 0, end;
+    enum np_status st;
+
+    while ((st = reader->bound(reader, recovery->place, true, &end, err)) == NP_ERETRY)
+        if (!again(recoverer, recovery->place, &complain_ns, err))
+            return NP_EEND;
+    if (st == NP_OK && end < recovery->cut)
+        return np_fail(err, NP_ERETRY,
+                       "the partition ends at offset %lld, but was computed up to %lld: the broker lost messages",
+                       (long long)end, (long long)recovery->cut);
+    return st;
+}
+
 static enum np_status take_snapshot(struct np_recovery *recovery, const struct image *image,
                                     const struct np_snapshot_header *header, struct np_error *err)
 {
@@ -283,8 +302,8 @@ static enum np_status attempt(struct np_recoverer *recoverer, struct np_recovery
     if (st == NP_OK && (st = barrier(recoverer, &after, err)) == NP_OK && after.offset != before.offset)
         st = np_fail(err, NP_ERETRY, "the committed offset went from %lld to %lld meanwhile",
                      (long long)before.offset, (long long)after.offset);
-    if (st == NP_OK && recovery->first)
-        st = first_cut(recoverer, recovery, err);
+    if (st == NP_OK)
+        st = recovery->first ? first_cut(recoverer, recovery, err) : check_end(recoverer, recovery, err);
     return st;
 }
 
