@@ -275,6 +275,37 @@ static void a_new_pipeline_text_takes_over_and_the_old_one_is_refused(void **sta
     np_pipeline_free(new);
 }
 
+/* One sensor fell behind, so that the refill passes blocks of the others that the old steps need no more. */
+static void a_new_step_does_not_keep_the_others_from_going_on(void **state)
+{
+    struct np_pipeline *old = pipeline_of(text), *new;
+    struct fake_broker *fake = fake_new();
+    struct np_error err;
+    char changed[2 * sizeof text];
+    const char *at = strstr(text, "  high:"), *topics = strstr(text, "high: { topic");
+
+    (void)state;
+    snprintf(changed, sizeof changed, "%.*s  slow: { operator: rms, input: waves, window: 5s }\n%.*sslow: { topic: l, format: json }, %s",
+             (int)(at - text), text, (int)(topics - at), at, topics);
+    new = pipeline_of(changed);
+    fake_fill(fake, 0, 23);
+    for (int i = 30; i < fake->log_end[0]; i++)
+        if (strcmp(fake->log[0][i].key, "m4") == 0)
+            strcpy(fake->log[0][i].value, "bad");
+    assert_int_equal(fake_run(fake, old, &err), NP_OK);
+    fake_fill(fake, 23, 40);
+    if (fake_run(fake, new, &err) != NP_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(fake->committed[0], fake->log_end[0]);
+    assert_int_equal(fake->committed[1], fake->log_end[1]);
+    fake_fill(fake, 40, 50);
+    assert_int_equal(fake_run(fake, new, &err), NP_OK);
+    assert_int_equal(fake->committed[0], fake->log_end[0]);
+    fake_free(fake);
+    np_pipeline_free(old);
+    np_pipeline_free(new);
+}
+
 static void a_message_that_cannot_be_decoded_yet_is_not_passed_over(void **state)
 {
     struct np_pipeline *pipeline = pipeline_of(text);
@@ -373,6 +404,7 @@ int main(void)
         cmocka_unit_test(expired_offsets_are_taken_from_the_state),
         cmocka_unit_test(state_that_does_not_fit_yet_is_read_again),
         cmocka_unit_test(a_new_pipeline_text_takes_over_and_the_old_one_is_refused),
+        cmocka_unit_test(a_new_step_does_not_keep_the_others_from_going_on),
         cmocka_unit_test(a_message_that_cannot_be_decoded_yet_is_not_passed_over),
         cmocka_unit_test(results_that_could_not_be_computed_are_not_passed_over),
         cmocka_unit_test(a_transaction_begun_before_a_missed_generation_is_not_committed_after_it),
