@@ -300,8 +300,8 @@ static enum np_status add_block(struct build *b, size_t channel, const char *nam
 {
     struct np_block *to;
 
-    if (block.rate_hz > 0 && !(fabs((double)block.t0_ns + (double)block.n / block.rate_hz * 1e9) < 9.2e18))
-        return BAD(b, "time", "the last sample's time is not between 1677 and 2262 in ns");
+    if (!np_block_is_in_time(&block))
+        return BAD(b, "time", "a sample's time is not between 1900 and 2100");
     to = np_blocks_add(b->blocks);
     if (!to)
         return np_fail(b->err, NP_ENOMEM, "decode: blocks of a message");

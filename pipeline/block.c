@@ -106,3 +106,14 @@ int64_t np_block_last(const struct np_block *block)
         last = block->times[i] > last ? block->times[i] : last;
     return last;
 }
+
+bool np_block_is_in_time(const struct np_block *block)
+{
+    if (block->rate_hz > 0)
+        return block->t0_ns >= NP_TIME_FIRST_NS &&
+               (double)block->t0_ns + block->n * 1e9 / block->rate_hz <= (double)NP_TIME_LAST_NS;
+    for (uint32_t i = 0; i < block->n; i++)
+        if (block->times[i] < NP_TIME_FIRST_NS || block->times[i] > NP_TIME_LAST_NS)
+            return false;
+    return true;
+}

@@ -8,6 +8,10 @@
 
 #define NP_NAME_MAX_BYTES 200    /* of a sensor or a channel */
 
+/* Times that may be calculated with: differences, windows of a year and lateness stay inside int64. */
+#define NP_TIME_FIRST_NS (-2208988800000000000) /* 1900 */
+#define NP_TIME_LAST_NS  4102444800000000000    /* 2100 */
+
 /** Consecutive samples of one channel of one sensor. NaN: missing. */
 struct np_block {
     const char *sensor;           /* NUL-terminated; borrowed until the next decode */
@@ -22,6 +26,8 @@ struct np_block {
 
 /** Time of the latest sample. */
 int64_t np_block_last(const struct np_block *block);
+/** Whether the block lies between the two times above. */
+bool np_block_is_in_time(const struct np_block *block);
 
 /** What one message held. Owned by the decoder's user; arrays are reused from message to message. */
 struct np_blocks {

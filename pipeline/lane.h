@@ -48,6 +48,7 @@ void np_lane_remove(struct np_lane *lane, struct np_task *task);
  * Feeds one message's blocks. Samples are copied. Batches that grow full are computed on the way (their records
  * wait for the flush).
  * @param late  how many of its samples came too late for every window
+ * @return NP_OK; NP_EDATA: a time is not between 1900 and 2100; NP_ENOMEM or an operator's failure
  */
 enum np_status np_task_feed(struct np_task *task, int64_t offset, const struct np_blocks *blocks, uint32_t *late,
                             struct np_error *err);

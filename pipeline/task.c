@@ -328,11 +328,15 @@ static enum np_status feed_block(struct np_task *task, const struct np_block *bl
                                  struct np_error *err)
 {
     struct np_stream *stream = np_task_stream(task, block->sensor, block->channel, block->channel_index), **more;
-    int64_t end_ns = block_end(block);
+    int64_t end_ns;
     enum np_status st;
 
+    if (!np_block_is_in_time(block))
+        return np_fail(err, NP_EDATA, "sensor %s channel %s: a time is not between 1900 and 2100", block->sensor,
+                       block->channel);
     if (!stream)
         return np_fail(err, NP_ENOMEM, "sensor %s channel %s: its stream", block->sensor, block->channel);
+    end_ns = block_end(block);
     if (!stream->n_stages)
         return NP_OK;
     stage_begin_all(stream, block_begin(block));
@@ -399,9 +403,10 @@ struct np_task_counts np_task_counts(const struct np_task *task)
     counts.oldest_watermark_ns = NP_TIME_UNSET;
     for (size_t i = 0; i < task->n_streams; i++) {
         const struct np_stream *stream = task->streams[i];
-        int64_t watermark_ns = stream->high_ns - input_of(task)->lateness_ns;
+        int64_t watermark_ns;
         if (stream->idle || stream->high_ns == NP_TIME_UNSET)
             continue;
+        watermark_ns = stream->high_ns - input_of(task)->lateness_ns;
         if (counts.oldest_watermark_ns == NP_TIME_UNSET || watermark_ns < counts.oldest_watermark_ns)
             counts.oldest_watermark_ns = watermark_ns;
     }

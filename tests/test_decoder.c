@@ -301,6 +301,8 @@ static void a_time_far_after_the_messages_own_timestamp_is_a_wrong_clock(void **
         {"1999-01-01T00:00:00Z", 3600000000000, 1772366400000, true},    /* old recordings */
         {"2099-01-01T00:00:00Z", 0, 1772366400000, true},                /* no bound */
         {"2099-01-01T00:00:00Z", 3600000000000, -1, true},               /* a broker without timestamps */
+        {"2118-12-01T00:00:00Z", 0, 1772366400000, false},               /* never */
+        {"1899-12-31T23:59:59Z", 0, 1772366400000, false},
     };
 
     (void)state;

@@ -500,9 +500,31 @@ static void readings_and_waveforms_of_one_stream_are_all_taken(void **state)
     free_log(log, n);
 }
 
+/* The year 2118 was enough for a loop without an end. */
+static void a_time_that_leaves_no_room_to_calculate_is_refused(void **state)
+{
+    static const int64_t times[] = {INT64_MIN + 1, -2300000000 * SEC, 4200000000 * SEC, 4700000000 * SEC, INT64_MAX - 1};
+    struct fixture f;
+    struct run r;
+    float x[1] = {1};
+
+    (void)state;
+    fixture_begin(&f);
+    fixture_step(&f, "levels", &op_sum, -1, 0, 1 * SEC, 1 * SEC);
+    run_open(&r, &f);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        for (int rate = 0; rate < 2; rate++)
+            if (feed(r.task, 0, &(struct logged){"a", 0, times[i], rate, 1, x}, &r.err) != NP_EDATA)
+                fail_msg("time %lld at %d Hz was taken", (long long)times[i], rate);
+    assert_int_equal(feed(r.task, 0, &(struct logged){"a", 0, day0, 1e-9, 5, (float[5]){0}}, &r.err), NP_EDATA);
+    assert_int_equal(feed(r.task, 0, &(struct logged){"a", 0, day0, 1, 1, x}, &r.err), NP_OK);
+    run_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_time_that_leaves_no_room_to_calculate_is_refused),
         cmocka_unit_test(readings_and_waveforms_of_one_stream_are_all_taken),
         cmocka_unit_test(the_last_value_reaches_a_chained_step_before_the_silence_does),
         cmocka_unit_test(other_batch_sizes_and_flushes_give_the_same_bytes),
