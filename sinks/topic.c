@@ -9,6 +9,7 @@
 
 #define CALL_TIMEOUT_MS        5000 /* of one call; retriable ones are made again */
 #define PATIENCE_S             45 /* until a call that is made again and again counts as of unknown outcome */
+#define DEAD_LETTER_CUT        65536 /* bytes left of one that is too large */
 #define TRANSACTION_TIMEOUT_MS "10000"
 
 struct topic_sink {
@@ -88,12 +89,27 @@ static rd_kafka_headers_t *headers_of(const struct np_outgoing *out)
     return headers;
 }
 
+/* A message may be as large as the producer's limit, and its dead letter is larger by the headers: it is sent with
+ * the beginning of its value, for it must neither stop the worker nor vanish. @return false: nothing to cut */
+static bool cut_dead_letter(const struct np_outgoing *out, size_t *length, rd_kafka_headers_t *headers)
+{
+    char text[24];
+
+    if (out->to != NP_TO_DEAD_LETTERS || *length <= DEAD_LETTER_CUT || !headers)
+        return false;
+    snprintf(text, sizeof text, "%zu", out->value_length);
+    rd_kafka_header_add(headers, "np.cut", -1, text, -1);
+    *length = DEAD_LETTER_CUT;
+    return true;
+}
+
 static enum np_status send_record(struct np_sink *sink, const struct np_outgoing *out, struct np_error *err)
 {
     struct topic_sink *topic = (struct topic_sink *)sink;
     rd_kafka_topic_t *to = topic->topics[out->to];
     rd_kafka_headers_t *headers = out->headers ? headers_of(out) : NULL;
     time_t deadline = now_s() + PATIENCE_S;
+    size_t value_length = out->value_length;
     rd_kafka_resp_err_t code;
 
     for (;;) {
@@ -102,7 +118,7 @@ static enum np_status send_record(struct np_sink *sink, const struct np_outgoing
             {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = out->partition},
             {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
             {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)out->key, out->key_length}},
-            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)out->value, out->value_length}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)out->value, value_length}},
             {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
         };
         rd_kafka_error_t *error = rd_kafka_produceva(topic->rk, fields, headers ? 6 : 5);
@@ -115,6 +131,8 @@ static enum np_status send_record(struct np_sink *sink, const struct np_outgoing
         }
         code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
+        if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && cut_dead_letter(out, &value_length, headers))
+            continue;
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || now_s() > deadline)
             break;
         rd_kafka_poll(topic->rk, 10);
