@@ -225,7 +225,7 @@ enum np_status np_lane_flush(struct np_lane *lane, struct np_error *err)
         qsort(lane->done.items, lane->done.n, sizeof *lane->done.items, by_order);
     for (size_t i = 0; i < lane->done.n && st == NP_OK; i++)
         st = hand_out(&lane->done.items[i], err);
-    lane->done.n = 0;
+    lane->done.n = lane->fresh.n = 0;    /* fresh: left by a failure; their values lie in the arena */
     np_arena_reset(&lane->arena);
     return st;
 }

@@ -521,9 +521,40 @@ static void a_time_that_leaves_no_room_to_calculate_is_refused(void **state)
     run_close(&r);
 }
 
+static enum np_status broken_run(void *plan, const struct np_batch_rows *in, struct np_value *out)
+{
+    (void)plan, (void)in, (void)out;
+    return NP_ENOMEM;
+}
+
+/* Their values are gone with the flush. */
+static void records_of_a_flush_that_failed_are_not_handed_out_by_the_next(void **state)
+{
+    struct np_operator broken = op_sum;
+    struct fixture f;
+    struct run r;
+    float x[100] = {0};
+
+    (void)state;
+    fixture_begin(&f);
+    broken.run = broken_run;
+    f.input.lateness_ns = 0;
+    f.pipeline.run.batch_rows = 1;
+    fixture_step(&f, "levels", &op_sum, -1, 0, 100 * MS, 100 * MS);
+    fixture_step(&f, "broken", &broken, -1, 0, 200 * MS, 200 * MS);
+    run_open(&r, &f);
+    for (int i = 0; i < 3; i++)
+        feed(r.task, i, &(struct logged){"a", 0, day0 + i * 100 * MS, 1000, 100, x}, &r.err);
+    assert_int_equal(np_lane_flush(r.lane, &r.err), NP_ENOMEM);
+    np_lane_flush(r.lane, &r.err);
+    assert_int_equal(r.out.n_records, 0);
+    run_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_of_a_flush_that_failed_are_not_handed_out_by_the_next),
         cmocka_unit_test(a_time_that_leaves_no_room_to_calculate_is_refused),
         cmocka_unit_test(readings_and_waveforms_of_one_stream_are_all_taken),
         cmocka_unit_test(the_last_value_reaches_a_chained_step_before_the_silence_does),
