@@ -13,6 +13,7 @@
 #include "pipeline/block.h"
 
 #define NP_RATE_MAX_HZ 10e6
+#define NP_RATE_MIN_HZ 1e-5    /* about one sample a day; the slack of borders is a share of the period */
 
 /**
  * @param pipeline  borrowed for the life of the decoder

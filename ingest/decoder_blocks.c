@@ -240,8 +240,8 @@ static enum np_status get_rate(struct build *b, size_t element, double *rate_hz)
     if (found->type != NP_FOUND_NUMBER)
         return BAD(b, "missing", "the rate is missing");
     *rate_hz = found->number;
-    if (!(*rate_hz > 0 && *rate_hz <= NP_RATE_MAX_HZ))
-        return BAD(b, "rate", "the rate is %g Hz; allowed is above 0 and up to %g", *rate_hz, NP_RATE_MAX_HZ);
+    if (!(*rate_hz >= NP_RATE_MIN_HZ && *rate_hz <= NP_RATE_MAX_HZ))
+        return BAD(b, "rate", "the rate is %g Hz; allowed is %g to %g", *rate_hz, NP_RATE_MIN_HZ, NP_RATE_MAX_HZ);
     return NP_OK;
 }
 
