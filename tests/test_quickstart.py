@@ -22,7 +22,9 @@ def test_quickstart_runs_until_ctrl_c_and_stops_all_that_it_started(tmp_path):
     log = tmp_path / "log"
     with open(log, "w") as out:
         run = subprocess.Popen([QUICKSTART], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True,
+                               # a run in the background ignores SIGINT, and a shell cannot trap what it was told to ignore
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         end = time.monotonic() + 200
         while " levels " not in log.read_text() or "newest levels" not in log.read_text():
