@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ingest/file_reader.h"
+#include "pipeline/avro_put.h"
 #include "pipeline/json_text.h"
 
 /* --- layout and schema ---------------------------------------------------------------------------- */
@@ -112,17 +113,6 @@ char *np_feed_schema(const struct np_feed_layout *layout)
 
 /* --- Avro ------------------------------------------------------------------------------------------ */
 
-/* Avro 1.11, "Binary Encoding": zig-zag, then seven bits a byte, low ones first. */
-static unsigned char *put_long(unsigned char *at, int64_t value)
-{
-    uint64_t bits = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
-
-    for (; bits >= 0x80; bits >>= 7)
-        *at++ = (unsigned char)(bits | 0x80);
-    *at++ = (unsigned char)bits;
-    return at;
-}
-
 static unsigned char *put_floats(unsigned char *at, const float *x, size_t n)
 {
     for (size_t i = 0; i < n && BYTE_ORDER == BIG_ENDIAN; i++) {
@@ -141,11 +131,11 @@ static unsigned char *put_samples(const struct np_feed_layout *layout, unsigned 
                                   const struct np_block *block)
 {
     if (layout->array) {
-        at = put_long(at, block->n);
+        at = np_avro_put_long(at, block->n);
         at = put_floats(at, block->x, block->n);
-        return put_long(at, 0);
+        return np_avro_put_long(at, 0);
     }
-    at = put_long(at, (int64_t)block->n * 4);
+    at = np_avro_put_long(at, (int64_t)block->n * 4);
     return put_floats(at, block->x, block->n);
 }
 
@@ -161,9 +151,9 @@ static unsigned char *put_head(const struct np_feed_layout *layout, unsigned cha
         memcpy(at, &id, sizeof id);
         at += sizeof id;
     }
-    at = put_long(at, (int64_t)n);
+    at = np_avro_put_long(at, (int64_t)n);
     memcpy(at, sensor, n);
-    return put_long(at + n, t0_ns);
+    return np_avro_put_long(at + n, t0_ns);
 }
 
 /* The samples of the blocks from t0 on: those of other times are null. row: of a reading */
@@ -195,7 +185,7 @@ static int avro(const struct np_feed_layout *layout, const struct np_blocks *blo
         } else if (layout->shape != NP_FEED_SPLIT) {
             at = put_samples(layout, at, block);
         } else {
-            at = put_long(at, block->t0_ns == head->t0_ns);
+            at = np_avro_put_long(at, block->t0_ns == head->t0_ns);
             if (block->t0_ns == head->t0_ns)
                 at = put_samples(layout, at, block);
         }

@@ -3,20 +3,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "pipeline/avro_put.h"
 #include "pipeline/record.h"
 #include "pipeline/utf8.h"
 
 #define VARINT_MAX 10
-
-static unsigned char *put_long(unsigned char *at, int64_t value)
-{
-    uint64_t rest = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-
-    for (; rest >= 0x80; rest >>= 7)
-        *at++ = (unsigned char)(rest | 0x80);
-    *at++ = (unsigned char)rest;
-    return at;
-}
 
 /* Avro is little-endian, and so is every machine that this runs on. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are written as they lie in memory");
@@ -32,7 +23,7 @@ static unsigned char *put_string(unsigned char *at, const char *text)
 {
     size_t n = strlen(text);
 
-    return put_raw(put_long(at, (int64_t)n), text, n);
+    return put_raw(np_avro_put_long(at, (int64_t)n), text, n);
 }
 
 static unsigned char *put_flags(unsigned char *at, uint32_t flags)
@@ -42,12 +33,12 @@ static unsigned char *put_flags(unsigned char *at, uint32_t flags)
     for (int bit = 0; np_flag_names[bit]; bit++)
         n += flags >> bit & 1;
     if (n) {
-        at = put_long(at, n);
+        at = np_avro_put_long(at, n);
         for (int bit = 0; np_flag_names[bit]; bit++)
             if (flags & 1u << bit)
                 at = put_string(at, np_flag_names[bit]);
     }
-    return put_long(at, 0);
+    return np_avro_put_long(at, 0);
 }
 
 static size_t flags_bound(uint32_t flags)
@@ -95,8 +86,8 @@ static unsigned char *put_value(unsigned char *at, const struct np_column *colum
     float single;
 
     if (is_null(column, value))
-        return put_long(at, 0);
-    at = put_long(at, 1);
+        return np_avro_put_long(at, 0);
+    at = np_avro_put_long(at, 1);
     switch (column->type) {
     case NP_COL_DOUBLE:
         return put_raw(at, &value->f64, sizeof value->f64);
@@ -105,15 +96,15 @@ static unsigned char *put_value(unsigned char *at, const struct np_column *colum
         return put_raw(at, &single, sizeof single);
     case NP_COL_LONG:
     case NP_COL_TIME:
-        return put_long(at, value->i64);
+        return np_avro_put_long(at, value->i64);
     case NP_COL_TEXT:
         return put_string(at, value->text);
     case NP_COL_FLOATS:
         if (value->n) {
-            at = put_long(at, value->n);
+            at = np_avro_put_long(at, value->n);
             at = put_raw(at, value->floats, value->n * sizeof(float));
         }
-        return put_long(at, 0);
+        return np_avro_put_long(at, 0);
     }
     return at;
 }
@@ -132,8 +123,8 @@ int np_record_avro(const struct np_record *record, struct np_bytes *out)
         return -1;
     at = put_string(at, record->sensor);
     at = put_string(at, record->channel);
-    at = put_long(at, record->start_ns);
-    at = put_long(at, record->end_ns);
+    at = np_avro_put_long(at, record->start_ns);
+    at = np_avro_put_long(at, record->end_ns);
     at = put_raw(at, &record->coverage, sizeof record->coverage);
     at = put_flags(at, record->flags);
     for (size_t i = 0; i < columns->n; i++)
