@@ -94,13 +94,9 @@ static enum np_status batch_run(struct np_lane *lane, struct np_batch *b, struct
     st = b->step->op->run(b->plan, &in, b->out);
     if (st != NP_OK)
         np_fail(err, st, "step %s: %zu rows: %s", b->step->name, b->n_rows, np_status_text(st));
-    for (size_t r = 0; r < b->n_rows && st == NP_OK; r++) {
-        const struct np_window *w = &b->windows[r];
-        struct np_pending record = {.stage = w->stage, .order_ns = w->start_ns, .start_ns = w->start_ns,
-                                    .end_ns = w->end_ns, .offset = w->offset, .coverage = w->coverage,
-                                    .flags = w->flags, .values = b->out + r * b->step->columns.n};
-        st = np_lane_pend(lane, &record, err);
-    }
+    for (size_t r = 0; r < b->n_rows && st == NP_OK; r++)
+        st = np_window_pend(lane, &b->windows[r], 0, b->out + r * b->step->columns.n, err);
+
     b->n_rows = b->slab_used = b->n_samples_held = 0;
     return st;
 }
@@ -168,12 +164,8 @@ enum np_status np_batch_row(struct np_lane *lane, const struct np_window *window
     if (!b)
         return err->status;
     *row = NULL;
-    if (!b->plan) {
-        struct np_pending record = {.stage = window->stage, .order_ns = window->start_ns, .start_ns = window->start_ns,
-                                    .end_ns = window->end_ns, .offset = window->offset, .coverage = window->coverage,
-                                    .flags = window->flags | NP_FLAG_LENGTH};
-        return np_lane_pend(lane, &record, err);
-    }
+    if (!b->plan)
+        return np_window_pend(lane, window, NP_FLAG_LENGTH, NULL, err);
     if (b->n_rows == b->rows_capacity || (b->n_rows && b->n_samples_held + n_samples > slab_floats)) {
         st = batch_run(lane, b, err);
         if (st != NP_OK)
@@ -232,13 +224,4 @@ void np_batches_close(struct np_lane *lane)
         batch_close(b);
     }
     lane->n_batches = 0;
-}
-
-size_t np_batches_memory(const struct np_lane *lane)
-{
-    size_t bytes = 0;
-
-    for (const struct np_batch *b = lane->batches; b; b = b->next)
-        bytes += b->slab_capacity * sizeof *b->slab + b->rows_capacity * (b->step->columns.n * sizeof *b->out + 64);
-    return bytes;
 }

@@ -149,6 +149,16 @@ no_memory:
     return np_fail(err, NP_ENOMEM, "step %s: a record", record->stage->step->name);
 }
 
+enum np_status np_window_pend(struct np_lane *lane, const struct np_window *window, uint32_t flags,
+                              const struct np_value *values, struct np_error *err)
+{
+    struct np_pending record = {.stage = window->stage, .order_ns = window->start_ns, .start_ns = window->start_ns,
+                                .end_ns = window->end_ns, .offset = window->offset, .coverage = window->coverage,
+                                .flags = window->flags | flags, .values = values};
+
+    return np_lane_pend(lane, &record, err);
+}
+
 /* --- flush --------------------------------------------------------------------------------------- */
 
 #define ORDER(a, b)                                                                                          \
@@ -237,14 +247,4 @@ enum np_status np_lane_finish(struct np_lane *lane, struct np_error *err)
     for (size_t i = 0; i < lane->n_tasks && st == NP_OK; i++)
         st = np_task_end(lane->tasks[i], err);
     return st == NP_OK ? np_lane_flush(lane, err) : st;
-}
-
-size_t np_lane_memory(const struct np_lane *lane)
-{
-    size_t bytes = np_batches_memory(lane);
-
-    for (size_t t = 0; t < lane->n_tasks; t++)
-        for (size_t i = 0; i < lane->tasks[t]->n_streams; i++)
-            bytes += sizeof(struct np_stream) + lane->tasks[t]->streams[i]->ring.bytes;
-    return bytes;
 }

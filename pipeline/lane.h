@@ -60,8 +60,6 @@ enum np_status np_lane_finish(struct np_lane *lane, struct np_error *err);
 /** Flush before changing the mode. */
 void np_task_set_mode(struct np_task *task, enum np_mode mode);
 struct np_task_counts np_task_counts(const struct np_task *task);
-/** Bytes held by the lane's streams and batches. */
-size_t np_lane_memory(const struct np_lane *lane);
 
 /* --- state, for commit and recovery; all of it between a flush and the next feed --- */
 

@@ -87,7 +87,6 @@ static bool grow(struct np_ring *ring, size_t item_size, void **items)
     more = realloc(*items, capacity * item_size);
     if (!more)
         return false;
-    ring->bytes += (capacity - ring->capacity) * item_size;
     *items = more;
     ring->capacity = capacity;
     return true;
@@ -116,7 +115,6 @@ enum np_put np_ring_put_block(struct np_ring *ring, const struct np_block *block
     ring->segments[at] = seg;
     ring->n++;
     ring->rate_hz = seg.rate_hz;
-    ring->bytes += seg.n * sizeof *seg.x;
     return NP_PUT_TAKEN;
 }
 
@@ -161,7 +159,6 @@ void np_ring_drop_before(struct np_ring *ring, int64_t time_ns)
             ring->segments[kept++] = *seg;
             continue;
         }
-        ring->bytes -= seg->n * sizeof *seg->x;
         if (ring->grave)
             ring->grave->items[ring->grave->n++] = seg->x;
         else

@@ -47,7 +47,6 @@ struct np_ring {
     struct np_segment *segments;  /* waveform [n] */
     struct np_reading *items;     /* readings [n] */
     uint32_t first;               /* readings: items before it are gone */
-    size_t bytes;
 };
 
 enum np_put { NP_PUT_TAKEN, NP_PUT_DUPLICATE, NP_PUT_NO_MEMORY };

@@ -277,9 +277,7 @@ static enum np_status close_window(struct np_stage *stage, int64_t watermark_ns,
                 borrow(stage, w.end_ns, lacking, span.rate_hz, next, &copy);
         }
     } else {
-        struct np_pending record = {.stage = stage, .order_ns = w.start_ns, .start_ns = w.start_ns, .end_ns = w.end_ns,
-                                    .offset = w.offset, .coverage = w.coverage, .flags = w.flags};
-        st = np_lane_pend(task->lane, &record, err);
+        st = np_window_pend(task->lane, &w, 0, NULL, err);
     }
     if (step->hop_ns < step->window_ns) {        /* windows overlap: the next one begins inside this one */
         next = begin;

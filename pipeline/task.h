@@ -164,10 +164,12 @@ enum np_status np_batch_row(struct np_lane *lane, const struct np_window *window
 enum np_status np_batches_run(struct np_lane *lane, struct np_error *err);
 void np_batches_forget(struct np_lane *lane, const struct np_task *task);
 void np_batches_close(struct np_lane *lane);
-size_t np_batches_memory(const struct np_lane *lane);
 
 /* --- lane.c --- */
 /** Adds a copy of the record to lane->fresh, values with their texts and arrays too; values NULL: all null. */
 enum np_status np_lane_pend(struct np_lane *lane, const struct np_pending *record, struct np_error *err);
+/** The same for a window. @param flags  besides the window's own. @param values  as above */
+enum np_status np_window_pend(struct np_lane *lane, const struct np_window *window, uint32_t flags,
+                              const struct np_value *values, struct np_error *err);
 
 #endif
